@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told of a device: by the helper over its socket, and to people as drift."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from .address import PciAddress
+from .mode import Mode
+
+
+class Wakes(NamedTuple):
+    """How often a device left low power: ``foreign`` are those not caused by our own calls."""
+
+    total: int = 0
+    foreign: int = 0
+    last: Optional[float] = None  # seconds since the epoch
+
+
+class Lease(NamedTuple):
+    """A device given to a named holder; it ends at ``until``, or with the boot."""
+
+    address: PciAddress
+    holder: str
+    since: float  # seconds since the epoch
+    until: Optional[float] = None
+
+
+class Running(NamedTuple):
+    """A call into the kernel that has not returned yet."""
+
+    call: str  # open, close, entry, exit, …
+    since: float  # seconds since the epoch
+
+
+class Failure(NamedTuple):
+    """Why the helper could not do what is declared; ``code`` is the drift code it becomes."""
+
+    code: str
+    message: str
+    hint: str = ""
+    operation: str = ""
+    errno: str = ""  # "EBUSY"; empty where no errno was involved
+
+
+class HoldReport(NamedTuple):
+    """One device as the helper sees it, from memory; the kernel is not asked."""
+
+    address: PciAddress
+    rule: Optional[str] = None  # None: held or leased without being declared
+    state: str = "released"  # a State of think.policy
+    held: bool = False
+    engaged: Mode = Mode.NONE
+    backend: Optional[str] = None  # group or cdev, while held
+    wakes: Optional[Wakes] = None  # None: not in entry-with-wakeup
+    entered: Optional[float] = None  # seconds since the epoch of the last accepted entry
+    waiting_until: Optional[float] = None  # seconds since the epoch
+    taken_after: Optional[float] = None  # a grace is running; taken at this time
+    leases: tuple[Lease, ...] = ()
+    running: Optional[Running] = None
+    failure: Optional[Failure] = None
+
+
+class Drift(NamedTuple):
+    """One difference between declared and seen, with the next step."""
+
+    code: str
+    severity: str  # drift, excused or info
+    message: str
+    hint: str
