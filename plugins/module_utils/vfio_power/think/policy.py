@@ -92,7 +92,6 @@ FAILS = {
 FOLLOWS = {
     (_S.ARMED, _E.WOKEN): _S.WAITING,
     (_S.WAITING, _E.DUE): _S.AWAKE,
-    (_S.WAITING, _E.ASKED): _S.AWAKE,
     (_S.REFUSED, _E.ASKED): _S.RELEASED,
     (_S.STALLED, _E.ASKED): _S.AWAKE,
 }

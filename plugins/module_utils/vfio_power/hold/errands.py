@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What workers do to one device, each errand from sysfs' word to the closed descriptor."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ..think.policy import Action
+from ..touch.sysfs import Sysfs
+from ..words.address import PciAddress
+from ..words.declaration import Known
+from ..words.errors import VfioPowerError
+from ..words.facts import Facts
+from .failures import NotOurs
+from .grip import Grip, Grips
+
+_BACK_AWAKE = ("D0", "unknown")  # unknown: a device without power management
+
+
+class Errands:
+    """Carries actions out; may block for seconds, so it never runs in the loop."""
+
+    def __init__(self, sysfs: Sysfs, grips: Grips) -> None:
+        self._sysfs = sysfs
+        self._grips = grips
+
+    def run(self, action: Action, known: Known, grip: Optional[Grip]) -> Optional[Grip]:
+        """Carry one action out and return the grip that is held afterwards.
+
+        Raises VfioPowerError; LET_GO has closed everything by then, TAKE keeps nothing.
+        """
+        if action is Action.TAKE:
+            return self._grips.take(self._declared_one(known))
+        if grip is None:
+            raise VfioPowerError(f"{known.address}: is not held")
+        if action is Action.LET_GO:
+            self._let_go(known.address, grip)
+            return None
+        if action is Action.EXIT:
+            grip.leave_low_power()
+        else:
+            grip.enter(action)
+        return grip
+
+    def _declared_one(self, known: Known) -> Facts:
+        """Look once more before opening: it has to be the very device that was declared."""
+        facts = self._sysfs.facts(known.address)
+        if facts is None:
+            raise NotOurs(
+                "device-missing", f"{known.address}: is not on the bus", "Look at slot and power"
+            )
+        if known.identity is not None and facts.identity != known.identity:
+            raise NotOurs(
+                "identity-changed",
+                f"{known.address}: is {facts.identity}, declared was {known.identity}",
+                "Exclude the address once, then declare the device at its new address",
+            )
+        if not facts.vfio:
+            driver = f"driver {facts.driver}" if facts.driver else "no driver"
+            raise NotOurs(
+                "not-bound",
+                f"{known.address}: has {driver}, not a VFIO driver",
+                f"Bind it: driverctl set-override {known.address} vfio-pci",
+            )
+        return facts
+
+    def _let_go(self, address: PciAddress, grip: Grip) -> None:
+        """End low power, see whether the device came back, and close it whatever was seen."""
+        try:
+            grip.leave_low_power()
+            power = self._sysfs.power(address)
+        finally:
+            grip.close()
+        if power is not None and power.power_state not in _BACK_AWAKE:
+            raise NotOurs(
+                "power-error",
+                f"{address}: did not come back from {power.power_state} (runtime status"
+                f" {power.runtime_status}) when it was let go",
+                "Look at the kernel log; do not give it to a guest before a reset",
+            )

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One device living under one policy.
+
+Runs in the loop's thread. Decides nothing by itself: think/policy.py has the
+tables, the keeper says what is wanted. What can block is handed to a worker.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Protocol
+
+from ..think import policy
+from ..think.policy import Action, Event, Goal, State
+from ..touch.eventfd import drain
+from ..words.address import PciAddress
+from ..words.mode import Mode
+from ..words.report import Failure, Running, Wakes
+from .grip import Grip
+from .surroundings import Surroundings, Timer
+
+
+class Keeping(Protocol):
+    """What a holder asks of the keeper of all holders."""
+
+    def carry_out(
+        self,
+        holder: Holder,
+        action: Action,
+        done: Callable[[Optional[Grip], Optional[Failure]], None],
+    ) -> None:
+        """Run the action in a worker; it yields the grip that is held afterwards."""
+
+    def own_wake(self, holder: Holder) -> bool:
+        """Tell whether a wake seen now may be our own doing."""
+
+    def happened(self, holder: Holder, event: str, detail: str = "") -> None:
+        """Hear what became of the device."""
+
+    def settled(self, holder: Holder) -> None:
+        """Hear that nothing is left to do for the device now."""
+
+
+class Holder:
+    """Follows a goal; remembers what was engaged, what woke the device and what failed."""
+
+    def __init__(self, address: PciAddress, keeping: Keeping, around: Surroundings) -> None:
+        self.address = address
+        self.state = State.RELEASED
+        self.goal = Goal.RELEASE
+        self.delay = 0.0
+        self.grip: Optional[Grip] = None
+        self.wakes = Wakes()
+        self.entered: Optional[float] = None
+        self.waiting_until: Optional[float] = None
+        self.running: Optional[Running] = None
+        self.failure: Optional[Failure] = None
+        self._keeping = keeping
+        self._around = around
+        self._timer: Optional[Timer] = None
+        self._woken_early = False
+
+    @property
+    def engaged(self) -> Mode:
+        """The mode in force as far as our calls and the eventfd tell."""
+        return policy.ENGAGED.get(self.state, Mode.NONE)
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether a worker has the device right now."""
+        return self.state in policy.BUSY
+
+    def want(self, goal: Goal) -> None:
+        """Follow another goal from now on."""
+        self.goal = goal
+        self.proceed()
+
+    def ask(self) -> None:
+        """Try again what was refused before; somebody asks for it now."""
+        state = policy.after(self.state, Event.ASKED)
+        if state is not self.state:
+            self.state, self.failure = state, None
+
+    def proceed(self) -> None:
+        """Begin the next action towards the goal, or say that there is none."""
+        action = policy.step(self.state, self.goal)
+        if action is not None:
+            self._begin(action)
+        elif not self.busy:
+            self._keeping.settled(self)
+
+    def look_for_wake(self) -> None:
+        """Account for a signalled wake eventfd; several signals at once are one wake."""
+        if self.grip is None or not drain(self.grip.wake):
+            return
+        own = self._keeping.own_wake(self)
+        self._count_wake(own)
+        if self.state is State.ENTERING:
+            self._woken_early = True
+        else:
+            self._left_low_power(own)
+
+    def _begin(self, action: Action) -> None:
+        self._stop_waiting()
+        if action is Action.LET_GO:
+            self._unwatch()
+        self.running = Running(action.value, self._around.clock())
+        self.state = policy.BEGINS[action]
+        self._woken_early = False
+        self._keeping.happened(self, self.state.value)
+        self._keeping.carry_out(self, action, lambda grip, fail: self._end(action, grip, fail))
+
+    def _end(self, action: Action, grip: Optional[Grip], failure: Optional[Failure]) -> None:
+        refused = failure is not None and action is not Action.LET_GO
+        self.running = None
+        if failure is not None or action is not Action.LET_GO:
+            self.failure = failure  # why it had to be let go is still to be told afterwards
+        self.state = policy.after(self.state, Event.FAILED if refused else Event.DONE, action)
+        self.grip = grip
+        if action is Action.TAKE and grip is not None:
+            self._watch(grip)
+        self._tell(action, failure)
+        if self.state in policy.ENGAGED:
+            self.entered = self._around.clock()
+        if self._woken_early:
+            self._left_low_power(own=True)
+        self.proceed()
+
+    def _tell(self, action: Action, failure: Optional[Failure]) -> None:
+        told = {Action.TAKE: "taken", Action.EXIT: "exited", Action.LET_GO: "released"}
+        if failure is not None:
+            self._keeping.happened(self, "refused", str(failure.message))
+        if failure is None or action is Action.LET_GO:
+            self._keeping.happened(self, told.get(action, "entered"), action.value)
+
+    def _count_wake(self, own: bool) -> None:
+        now = self._around.clock()
+        self.wakes = Wakes(self.wakes.total + 1, self.wakes.foreign + (not own), now)
+        self._keeping.happened(self, "woken-own" if own else "woken-foreign")
+
+    def _left_low_power(self, own: bool) -> None:
+        state = policy.after(self.state, Event.WOKEN)
+        if state is self.state:
+            return
+        self.state = state
+        self.waiting_until = self._around.clock() + self.delay
+        self._timer = self._around.call_later(self.delay, self._due)
+        self._keeping.happened(self, "waiting", "own" if own else "foreign")
+
+    def _due(self) -> None:
+        self._stop_waiting()
+        self.state = policy.after(self.state, Event.DUE)
+        self.proceed()
+
+    def _stop_waiting(self) -> None:
+        self.waiting_until = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _watch(self, grip: Grip) -> None:
+        self._around.watch(grip.wake.fileno(), self.look_for_wake)
+        self._around.watch(grip.request.fileno(), self._requested)
+
+    def _unwatch(self) -> None:
+        if self.grip is not None:
+            self._around.unwatch(self.grip.wake.fileno())
+            self._around.unwatch(self.grip.request.fileno())
+
+    def _requested(self) -> None:
+        if self.grip is not None and drain(self.grip.request):
+            self._keeping.happened(self, "requested")

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps every declared device under its rule: the one place that knows all of them.
+
+Runs in the loop's thread. What is wanted of a device follows from its rule, the
+leases on it and its permit; a holder brings it there.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Optional
+
+from ..think.policy import Action, Goal, goal_of
+from ..think.units import unit
+from ..words.address import PciAddress
+from ..words.declaration import Known
+from ..words.mode import Mode
+from ..words.report import Failure, HoldReport
+from .asks import Ask, Asks
+from .errands import Errands
+from .failures import failure_of
+from .grip import Grip
+from .holder import Holder
+from .lending import Lending
+from .permits import Permits
+from .surroundings import Surroundings
+from .table import Table
+from .windows import Windows
+
+Listener = Callable[[PciAddress, str, str], None]
+
+
+class Keeper:
+    """All holders, and what they may do."""
+
+    def __init__(
+        self, around: Surroundings, errands: Errands, windows: Windows, listener: Listener
+    ) -> None:
+        self.table = Table()
+        self.asks = Asks(around)
+        self.permits = Permits(around, self.refresh)
+        self.lending: Optional[Lending] = None
+        self._around = around
+        self._errands = errands
+        self._windows = windows
+        self._listener = listener
+        self._holders: dict[PciAddress, Holder] = {}
+        self._unsupported: set[PciAddress] = set()
+
+    def install(self, table: Table) -> None:
+        """Go by another table from now on; what is no longer declared is let go."""
+        self.table = table
+        for address in [*table.known, *self._holders]:
+            self.refresh(address)
+
+    def refresh(self, address: PciAddress) -> None:
+        """Tell a device's holder what is wanted now."""
+        holder = self._holders.get(address)
+        goal = self._goal(address)
+        if holder is None and goal is Goal.RELEASE:
+            self.asks.settled(address)
+            return
+        if holder is None:
+            holder = self._holders[address] = Holder(address, self, self._around)
+        rule = self.table.rule(address)
+        holder.delay = rule.reentry_delay if rule else 0.0
+        holder.want(goal)
+
+    def ask(self, addresses: Iterable[PciAddress]) -> None:
+        """Permit devices because somebody asks for them now, and retry what was refused."""
+        free = [address for address in addresses if not self.leases_on(address)]
+        for address in free:
+            if address in self._holders:
+                self._holders[address].ask()
+        self.permits.grant(free)
+
+    def wait_for(self, ask: Ask, timeout: Optional[float], begin: Callable[[], None]) -> None:
+        """Begin something and let a request wait until its devices have settled."""
+        self.asks.add(ask, timeout)
+        begin()
+        for address in list(ask.pending):
+            self.refresh(address)
+        self.asks.close_empty(ask)
+
+    def stand_aside(self, address: PciAddress) -> None:
+        """Let a device and its whole unit go: somebody else is to have it."""
+        self.permits.withdraw(self.unit(address))
+
+    def forget_refusal(self, address: PciAddress) -> None:
+        """A device was bound anew: what its driver did not offer before, it may offer now."""
+        self._unsupported.discard(address)
+        if address in self._holders:
+            self._holders[address].ask()
+
+    def unit(self, address: PciAddress) -> list[PciAddress]:
+        """Return the devices that are let go and taken together."""
+        return [address] if address not in self.table.devices else list(
+            unit(address, self.table.devices)
+        )
+
+    def leases_on(self, address: PciAddress) -> bool:
+        """Tell whether a device is lent."""
+        return self.lending is not None and bool(self.lending.of(address))
+
+    def report(self, address: PciAddress) -> HoldReport:
+        """Say from memory how a device stands with us."""
+        known = self.table.known.get(address)
+        report = HoldReport(
+            address,
+            known.rule if known else None,
+            taken_after=self.permits.due(address),
+            leases=self.lending.of(address) if self.lending else (),
+        )
+        holder = self._holders.get(address)
+        return report if holder is None else _told_by(holder, report, self._wanted_mode(address))
+
+    def reports(self) -> list[HoldReport]:
+        """Report every device that is declared, held or lent, in bus order."""
+        lent = self.lending.addresses() if self.lending else set()
+        held = {address for address, holder in self._holders.items() if holder.grip is not None}
+        return [self.report(address) for address in sorted({*self.table.known, *held, *lent})]
+
+    def tell(self, address: PciAddress, event: str, detail: str = "") -> None:
+        """Tell the listener what happened to a device."""
+        self._listener(address, event, detail)
+
+    def clock(self) -> float:
+        """Return seconds since the epoch."""
+        return self._around.clock()
+
+    def let_all_go(self, done: Callable[[], None], within: float) -> None:
+        """Let every device go, side by side, and say when the last one is, or time is up."""
+        held = self.held()
+        ask = Ask(held, lambda *_one: None, lambda _ask: done())
+        self.wait_for(ask, within, lambda: self.permits.withdraw(held))
+
+    def held(self) -> list[PciAddress]:
+        """Return the devices that are open, or about to be."""
+        return [a for a, holder in self._holders.items() if holder.grip or holder.busy]
+
+    # What holders ask of us.
+
+    def carry_out(
+        self,
+        holder: Holder,
+        action: Action,
+        done: Callable[[Optional[Grip], Optional[Failure]], None],
+    ) -> None:
+        """Run an action in a worker, with the window over its port open meanwhile."""
+        address, grip = holder.address, holder.grip
+        known = self.table.known.get(address, Known(address, None, ""))
+        facts = self.table.devices.get(address)
+        port = self._port(address)
+
+        def ended(held: Optional[Grip], error: Optional[Exception]) -> None:
+            self._look_for_wakes(port)
+            self._windows.end(port, address)
+            if error is None:
+                self.asks.note(address, action.value)
+                return done(held, None)
+            kept = None if action in (Action.TAKE, Action.LET_GO) else grip
+            return done(kept, failure_of(error, facts))
+
+        self._look_for_wakes(port)
+        self._windows.begin(port)
+        key = f"group {facts.iommu_group}" if facts else str(address)
+        self._around.submit(key, lambda: self._errands.run(action, known, grip), ended)
+
+    def own_wake(self, holder: Holder) -> bool:
+        """Tell whether a wake seen now may be our own doing."""
+        return self._windows.own(self._port(holder.address), holder.address)
+
+    def happened(self, holder: Holder, event: str, detail: str = "") -> None:
+        """Tell the listener; stand aside where the device is wanted, or can do nothing for us."""
+        self._listener(holder.address, event, detail)
+        if event == "requested":
+            self.stand_aside(holder.address)
+        if event == "refused" and holder.failure and holder.failure.code == "unsupported":
+            self._unsupported.add(holder.address)
+            self.refresh(holder.address)
+
+    def settled(self, holder: Holder) -> None:
+        """Hear that a device has nothing left to do."""
+        self.asks.settled(holder.address)
+
+    def _goal(self, address: PciAddress) -> Goal:
+        rule = self.table.rule(address)
+        if rule is None or not self.permits.has(address) or not self.table.ready(address):
+            return Goal.RELEASE
+        if rule.mode is not Mode.NONE and address in self._unsupported:
+            return Goal.RELEASE
+        return goal_of(rule.mode, rule.reserve)
+
+    def _wanted_mode(self, address: PciAddress) -> Mode:
+        rule = self.table.rule(address)
+        return rule.mode if rule else Mode.NONE
+
+    def _port(self, address: PciAddress) -> PciAddress:
+        """Return what devices that wake together have in common; a device alone is its own."""
+        facts = self.table.devices.get(address)
+        return facts.port if facts and facts.port else address
+
+    def _look_for_wakes(self, port: PciAddress) -> None:
+        for address, holder in list(self._holders.items()):
+            if self._port(address) == port:
+                holder.look_for_wake()
+
+
+def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
+    counted = mode is Mode.ENTRY_WITH_WAKEUP
+    return report._replace(
+        state=holder.state.value,
+        held=holder.grip is not None,
+        engaged=holder.engaged,
+        backend=holder.grip.backend if holder.grip else None,
+        wakes=holder.wakes if counted else None,
+        entered=holder.entered,
+        waiting_until=holder.waiting_until,
+        running=holder.running,
+        failure=holder.failure,
+    )

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When the helper may have a device: at once because somebody asked, or after a grace."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Optional
+
+from ..words.address import PciAddress
+from .surroundings import Surroundings, Timer
+
+
+class Permits:
+    """The devices that may be taken now, and those that may be later.
+
+    A device without a permit is let go, and not taken. Graces give a guest that
+    starts with the host, or right after a bind, its device first.
+    """
+
+    def __init__(self, around: Surroundings, changed: Callable[[PciAddress], None]) -> None:
+        self._around = around
+        self._changed = changed
+        self._granted: set[PciAddress] = set()
+        self._later: dict[PciAddress, tuple[Timer, float]] = {}
+
+    def has(self, address: PciAddress) -> bool:
+        """Tell whether the device may be held now."""
+        return address in self._granted
+
+    def due(self, address: PciAddress) -> Optional[float]:
+        """Return when it may be taken (seconds since the epoch), or None: now or never."""
+        later = self._later.get(address)
+        return later[1] if later else None
+
+    def grant(self, addresses: Iterable[PciAddress]) -> None:
+        """Allow it now."""
+        for address in addresses:
+            self._forget_later(address)
+            self._granted.add(address)
+            self._changed(address)
+
+    def withdraw(self, addresses: Iterable[PciAddress]) -> None:
+        """Allow it no longer; a grace that runs ends without effect."""
+        for address in addresses:
+            self._forget_later(address)
+            self._granted.discard(address)
+            self._changed(address)
+
+    def grant_later(self, addresses: Iterable[PciAddress], seconds: float) -> None:
+        """Allow it after a grace, counted from now. What is allowed already stays allowed."""
+        for address in addresses:
+            if address in self._granted:
+                continue
+            self._forget_later(address)
+            timer = self._around.call_later(seconds, lambda it=address: self.grant([it]))
+            self._later[address] = (timer, self._around.clock() + seconds)
+
+    def _forget_later(self, address: PciAddress) -> None:
+        later = self._later.pop(address, None)
+        if later is not None:
+            later[0].cancel()

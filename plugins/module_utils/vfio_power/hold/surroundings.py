@@ -1,0 +1,41 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holding needs of the world around it; wait/ provides it, tests bring their own."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Timer(Protocol):
+    """Something that is going to be called."""
+
+    def cancel(self) -> None:
+        """Forget it; cancelling again does nothing."""
+
+
+class Surroundings(Protocol):
+    """A loop that calls back in one thread, workers beside it, and the time of day."""
+
+    def clock(self) -> float:
+        """Return seconds since the epoch, for people."""
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call back once, in the loop's thread."""
+
+    def submit(
+        self,
+        key: str,
+        work: Callable[[], T],
+        done: Callable[[Optional[T], Optional[Exception]], None],
+    ) -> None:
+        """Run ``work`` in a worker, one at a time per key; ``done`` runs in the loop's thread."""
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call back while the descriptor is readable."""
+
+    def unwatch(self, fd: int) -> None:
+        """Stop watching; to be done before the descriptor is closed."""

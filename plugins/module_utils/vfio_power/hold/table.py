@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The declaration and the devices it came to mean on this host, loaded, resolved, stored.
+
+Reads sysfs and syncs files, so it runs in a worker; the keeper gets the result.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Mapping, NamedTuple, Optional
+
+from ..think.resolve import resolve
+from ..touch.store import Store
+from ..touch.sysfs import Sysfs
+from ..words.address import PciAddress
+from ..words.declaration import Declaration, Known, Match, Rule
+from ..words.errors import VfioPowerError
+from ..words.facts import Facts
+
+
+class Table(NamedTuple):
+    """What is declared, which devices that means, and how the whole bus looks."""
+
+    declaration: Declaration = Declaration()
+    known: Mapping[PciAddress, Known] = {}
+    devices: Mapping[PciAddress, Facts] = {}
+    damaged: str = ""
+
+    def rule(self, address: PciAddress) -> Optional[Rule]:
+        """Return the rule that a device is under, or None."""
+        known = self.known.get(address)
+        return self.declaration.rule(known.rule) if known else None
+
+    def ready(self, address: PciAddress) -> bool:
+        """Tell whether the declared device itself is there, on a VFIO driver."""
+        facts, known = self.devices.get(address), self.known.get(address)
+        if facts is None or known is None or not facts.vfio:
+            return False
+        return known.identity in (None, facts.identity)
+
+
+class GenerationMismatch(VfioPowerError):
+    """Somebody else stored a declaration since this one was read."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(
+            f"the declaration was changed meanwhile (generation {actual}, expected {expected})",
+            "Read it again and repeat the change",
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class Tables:
+    """Makes tables of the host as it is now."""
+
+    def __init__(
+        self,
+        store: Store,
+        sysfs: Sysfs,
+        described: Callable[[Mapping[PciAddress, Facts]], Mapping[PciAddress, Facts]],
+    ) -> None:
+        self._store = store
+        self._sysfs = sysfs
+        self._described = described
+
+    def reload(self) -> Table:
+        """Resolve what is stored against the bus as it is; remember devices seen anew."""
+        loaded = self._store.load()
+        return self._settle(loaded.declaration, loaded.known, loaded.damaged)
+
+    def declare(self, wanted: Declaration, expected: int) -> Table:
+        """Store another declaration, durably, and resolve it.
+
+        Raises GenerationMismatch when the stored one is not the expected one. An
+        equal declaration is not written again and keeps its generation.
+        """
+        loaded = self._store.load()
+        stored = loaded.declaration
+        if stored.generation != expected:
+            raise GenerationMismatch(expected, stored.generation)
+        same = wanted._replace(generation=stored.generation) == stored
+        generation = stored.generation if same else stored.generation + 1
+        return self._settle(wanted._replace(generation=generation), loaded.known, "")
+
+    def _settle(self, declaration: Declaration, known: tuple[Known, ...], damaged: str) -> Table:
+        devices = self._sysfs.devices()
+        if _asks_udev(declaration):
+            devices = self._described(devices)
+        resolution = resolve(declaration, devices, known)
+        if not damaged:
+            self._store.save(declaration, resolution.known)
+        table = {entry.address: entry for entry in resolution.known}
+        return Table(declaration, table, devices, damaged)
+
+
+def _asks_udev(declaration: Declaration) -> bool:
+    selectors = [rule.selector for rule in declaration.rules] + list(declaration.exclude)
+    return any(isinstance(it, Match) and it.property is not None for it in selectors)

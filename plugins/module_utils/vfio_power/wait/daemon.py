@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""vfio-powerd: puts the parts together and serves until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from typing import Callable, Mapping, Optional, TypeVar
+
+from ..hold.errands import Errands
+from ..hold.grip import Grips
+from ..hold.keeper import Keeper
+from ..hold.surroundings import Timer
+from ..hold.table import Tables
+from ..hold.windows import Windows
+from ..think.interface import NAME, TEXT
+from ..touch.device import Kernel, Linux
+from ..touch.leases import Leases
+from ..touch.store import Store
+from ..touch.sysfs import Sysfs
+from ..touch.udev import Uevents, UeventsLost, described
+from ..words.address import PciAddress
+from ..words.version import VERSION
+from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
+from .loop import Loop
+from .server import Server
+from .service import Service
+from .steward import Settings, Steward, first_start_in_this_boot
+from .systemd import listening_sockets, notify
+from .workers import Outcome, Workers
+
+T = TypeVar("T")
+_ABOUT = {
+    "vendor": "vfio.power",
+    "product": "vfio-powerd",
+    "version": VERSION,
+    "url": "https://github.com/ansible-collections/vfio.power",
+}
+_LOUD = {"refused": WARNING, "woken-foreign": NOTICE, "requested": NOTICE}
+
+
+class Around:
+    """The surroundings of hold/: this loop, these workers, this clock."""
+
+    def __init__(self, loop: Loop, workers: Workers) -> None:
+        self._loop = loop
+        self._workers = workers
+
+    def clock(self) -> float:
+        """Return seconds since the epoch."""
+        return time.time()
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call back once, in the loop's thread."""
+        return self._loop.call_in(seconds, callback)
+
+    def submit(
+        self,
+        key: str,
+        work: Callable[[], T],
+        done: Callable[[Optional[T], Optional[Exception]], None],
+    ) -> None:
+        """Run work in a worker and hand its end to the loop's thread."""
+
+        def ended(outcome: Outcome[T]) -> None:
+            error = outcome.error
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            done(outcome.value, error)
+
+        self._workers.submit(key, work, ended)
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call back while the descriptor is readable."""
+        self._loop.watch(fd, callback)
+
+    def unwatch(self, fd: int) -> None:
+        """Stop watching."""
+        self._loop.unwatch(fd)
+
+
+def settings_from(environ: Mapping[str, str]) -> Settings:
+    """Read the unit's settings; what is not set keeps its default."""
+    wanted = {
+        name: environ.get(f"VFIO_POWER_{name.upper()}", default)
+        for name, default in Settings()._asdict().items()
+    }
+    return Settings(
+        float(wanted["boot_grace"]),
+        float(wanted["rebind_delay"]),
+        float(wanted["quiet_time"]),
+        int(wanted["workers"]),
+    )
+
+
+class Daemon:
+    """All parts of one running helper. The kernel's side comes in as arguments."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        uevents: Uevents,
+        kernel: Kernel,
+        environ: Mapping[str, str],
+        sysfs: Sysfs,
+        dev: str = "/dev",
+    ) -> None:
+        settings = settings_from(environ)
+        self._run = environ.get("RUNTIME_DIRECTORY", "/run/vfio-power")
+        self._environ = environ
+        self._uevents = uevents
+        self.loop = Loop(failed=tell_failure)
+        self.workers = Workers(self.loop, settings.workers)
+        around = Around(self.loop, self.workers)
+        errands = Errands(sysfs, Grips(kernel, dev))
+        self.keeper = Keeper(around, errands, Windows(time.monotonic), self._happened)
+        store = Store(environ.get("STATE_DIRECTORY", "/var/lib/vfio-power"))
+        tables = Tables(store, sysfs, described)
+        self.steward = Steward(around, self.keeper, tables, Leases(self._run), settings)
+        about = {"boot_id": _boot_id(), "workers": settings.workers, "pid": os.getpid()}
+        self.service = Service(self.keeper, self.steward, about)
+        self.server = Server(self.loop, listener, self.service.methods(), _ABOUT, {NAME: TEXT})
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then let every device go."""
+        fresh = first_start_in_this_boot(self._run)
+        grace = self.steward.settings.boot_grace if fresh else 0.0
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.on_signal(number, self.stop)
+        self.loop.watch(self._uevents.fileno(), self._read_uevents)
+        self.steward.start(grace, self._ready)
+        self.loop.run()
+
+    def stop(self) -> None:
+        """Let go of everything, then end."""
+        notify(self._environ, "STOPPING=1")
+        self.steward.stop(self.loop.stop)
+
+    def close(self) -> None:
+        """Give back what the loop and the server hold."""
+        self.server.close()
+        self.workers.close()
+        self.loop.close()
+
+    def _ready(self) -> None:
+        count = len(self.keeper.table.known)
+        tell(INFO, f"vfio-powerd {VERSION} is ready, {count} devices are declared")
+        notify(self._environ, f"READY=1\nSTATUS={count} devices declared")
+
+    def _read_uevents(self) -> None:
+        try:
+            for event in self._uevents.read():
+                self.steward.uevent(event)
+        except UeventsLost:
+            self.steward.lost_uevents()
+
+    def _happened(self, address: PciAddress, event: str, detail: str) -> None:
+        if event in _LOUD:
+            tell(_LOUD[event], detail if event == "refused" else f"{address}: {event}")
+        self.service.happened(address, event, detail)
+
+
+def main() -> int:
+    """Run the helper as systemd starts it; return the exit status."""
+    environ = dict(os.environ)
+    try:
+        uevents = Uevents()
+    except ImportError:
+        tell(ERROR, "pyudev is missing for this Python: install the package python3-pyudev")
+        return 1
+    sockets = listening_sockets(environ)
+    if len(sockets) != 1:
+        tell(ERROR, "vfio-powerd is started by systemd: systemctl start vfio-powerd.socket")
+        return 1
+    daemon = Daemon(sockets[0], uevents, Linux(), environ, Sysfs())
+    try:
+        daemon.run()
+    finally:
+        daemon.close()
+    return 0
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""  # hidden from us by the unit's sandbox

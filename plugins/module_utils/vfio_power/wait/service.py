@@ -1,0 +1,245 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What clients may ask of the helper: each method of the socket's interface.
+
+Answers come from memory or after the keeper has settled; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Mapping, Optional
+
+from ..hold.asks import Ask
+from ..hold.keeper import Keeper
+from ..hold.table import GenerationMismatch, Table
+from ..think.interface import NAME
+from ..think.parse import parse_declaration
+from ..think.wire import Fields, lease_to_json, report_to_json
+from ..words.address import PciAddress
+from ..words.errors import InputError, Problem, VfioPowerError
+from ..words.version import API_REVISION, VERSION
+from .server import Call
+from .steward import Steward
+
+RELEASE_WITHIN = 10.0  # seconds
+TAKE_WITHIN = 120.0
+_HOLDER = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
+
+
+def _refusing_bad_input(
+    method: Callable[[Service, Call], None],
+) -> Callable[[Service, Call], None]:
+    """Answer bad parameters with every problem in them, before anything is done."""
+
+    def guarded(self: Service, call: Call) -> None:
+        try:
+            method(self, call)
+        except InputError as error:
+            _explain(call, error)
+
+    return guarded
+
+
+def _explain(call: Call, error: Optional[Exception]) -> None:
+    """Answer with the error that fits; none of them may end the helper."""
+    if isinstance(error, GenerationMismatch):
+        call.error(
+            f"{NAME}.GenerationMismatch", {"expected": error.expected, "actual": error.actual}
+        )
+    elif isinstance(error, InputError):
+        problems = [problem._asdict() for problem in error.problems]
+        call.error(f"{NAME}.InputRefused", {"problems": problems})
+    else:
+        hint = error.hint if isinstance(error, VfioPowerError) else ""
+        message = error.message if isinstance(error, VfioPowerError) else str(error)
+        call.error(f"{NAME}.Failed", {"message": message, "hint": hint})
+
+
+class Service:
+    """The methods by name, for the server."""
+
+    def __init__(self, keeper: Keeper, steward: Steward, about: Mapping[str, Any]) -> None:
+        self._keeper = keeper
+        self._steward = steward
+        self._about = about
+        self._monitors: list[Call] = []
+
+    def methods(self) -> Mapping[str, Callable[[Call], None]]:
+        """Return what the server serves."""
+        return {
+            f"{NAME}.GetStatus": self.get_status,
+            f"{NAME}.List": self.list,
+            f"{NAME}.Apply": self.apply,
+            f"{NAME}.Release": self.release,
+            f"{NAME}.Reclaim": self.reclaim,
+            f"{NAME}.Monitor": self.monitor,
+        }
+
+    def get_status(self, call: Call) -> None:
+        """Say which program answers and which declaration it goes by."""
+        table = self._keeper.table
+        call.reply(
+            {
+                "version": VERSION,
+                "api_revision": API_REVISION,
+                "generation": table.declaration.generation,
+                "damaged": table.damaged or None,
+                **self._about,
+            }
+        )
+
+    def list(self, call: Call) -> None:
+        """Report every device from memory."""
+        table = self._keeper.table
+        call.reply(
+            {
+                "generation": table.declaration.generation,
+                "damaged": table.damaged or None,
+                "devices": [report_to_json(report) for report in self._keeper.reports()],
+            }
+        )
+
+    @_refusing_bad_input
+    def apply(self, call: Call) -> None:
+        """Store a declaration, bring every device under it, answer when they have settled."""
+        fields = Fields(call.parameters, "parameters")
+        expected = fields.need("expected_generation", int)
+        timeout = fields.number("timeout") or TAKE_WITHIN
+        wanted = parse_declaration(
+            {
+                "generation": expected,
+                "rules": fields.need("rules", list),
+                "exclude": fields.need("exclude", list),
+            }
+        )
+
+        def declared(table: Optional[Table], error: Optional[Exception]) -> None:
+            if table is None:
+                _explain(call, error)
+                return
+            self._apply_table(call, table, timeout)
+
+        self._steward.declare(wanted, expected, declared)
+
+    @_refusing_bad_input
+    def release(self, call: Call) -> None:
+        """Give devices to a holder; answer when the kernel has let go of their units."""
+        fields = Fields(call.parameters, "parameters")
+        holder = _holder(fields)
+        ttl = fields.number("ttl")
+        addresses = self._units(fields)
+
+        def begin() -> None:
+            self._steward.lending.lend(addresses, holder, ttl)
+            for address in addresses:
+                self._keeper.tell(address, "leased", holder)
+            self._keeper.permits.withdraw(addresses)
+
+        self._answer_when_settled(call, addresses, RELEASE_WITHIN, begin)
+
+    @_refusing_bad_input
+    def reclaim(self, call: Call) -> None:
+        """End a holder's lease and take the devices back now."""
+        fields = Fields(call.parameters, "parameters")
+        holder = fields.optional("holder", str)
+        addresses = self._units(fields)
+        lending = self._steward.lending
+        leases = [lease for address in addresses for lease in lending.of(address)]
+        mine = [lease for lease in leases if holder in (None, lease.holder)]
+        if leases and (not mine or (holder is None and len({it.holder for it in leases}) > 1)):
+            call.error(f"{NAME}.LeaseHeld", {"leases": [lease_to_json(lease) for lease in leases]})
+            return
+
+        def begin() -> None:
+            for address in lending.end(addresses, holder):
+                self._keeper.tell(address, "lease-ended", holder or "")
+            self._keeper.ask(addresses)
+
+        self._answer_when_settled(call, addresses, TAKE_WITHIN, begin)
+
+    def monitor(self, call: Call) -> None:
+        """Tell everything that happens, after a picture of how things stand."""
+        if not call.more:
+            call.error("org.varlink.service.ExpectedMore", {})
+            return
+        devices = [report_to_json(report) for report in self._keeper.reports()]
+        snapshot = {"event": "snapshot", "time": self._now(), "devices": devices}
+        call.on_close(lambda: self._monitors.remove(call))
+        self._monitors.append(call)
+        call.reply(snapshot, continues=True)
+
+    def happened(self, address: PciAddress, event: str, detail: str) -> None:
+        """Pass an event on to everybody who watches."""
+        if not self._monitors:
+            return
+        told = {
+            "event": event,
+            "time": self._now(),
+            "address": str(address),
+            "detail": detail or None,
+            "device": report_to_json(self._keeper.report(address)),
+        }
+        for call in list(self._monitors):
+            call.reply(told, continues=True)
+
+    def _apply_table(self, call: Call, table: Table, timeout: float) -> None:
+        keeper = self._keeper
+        addresses = {*table.known, *keeper.held()}
+
+        def begin() -> None:
+            keeper.install(table)
+            keeper.ask(table.known)
+
+        def progress(address: PciAddress, actions: tuple[str, ...]) -> None:
+            if call.more:
+                call.reply(self._outcome(address, actions), continues=True)
+
+        def finish(ask: Ask) -> None:
+            outcomes = [self._outcome(a, tuple(ask.actions[a])) for a in sorted(addresses)]
+            pending = [str(address) for address in sorted(ask.pending)]
+            generation = table.declaration.generation
+            call.reply({"generation": generation, "outcomes": outcomes, "pending": pending})
+
+        keeper.wait_for(Ask(addresses, progress, finish), timeout, begin)
+
+    def _answer_when_settled(
+        self, call: Call, addresses: list[PciAddress], within: float, begin: Callable[[], None]
+    ) -> None:
+        def finish(ask: Ask) -> None:
+            reports = [self._keeper.report(address) for address in addresses]
+            if not ask.pending:
+                call.reply({"devices": [report_to_json(report) for report in reports]})
+                return
+            hanging = [
+                {"address": str(it.address), **it.running._asdict()} for it in reports if it.running
+            ]
+            call.error(f"{NAME}.Timeout", {"pending": hanging})
+
+        self._keeper.wait_for(Ask(addresses, lambda *_done: None, finish), within, begin)
+
+    def _outcome(self, address: PciAddress, actions: tuple[str, ...]) -> dict[str, Any]:
+        return {
+            "device": report_to_json(self._keeper.report(address)),
+            "actions": list(actions),
+        }
+
+    def _units(self, fields: Fields) -> list[PciAddress]:
+        """Read the addresses asked for, and add what is let go and taken together with them."""
+        try:
+            named = [PciAddress.parse(str(text)) for text in fields.need("addresses", list)]
+        except ValueError as error:
+            raise InputError([Problem("parameters.addresses", str(error))]) from None
+        return sorted({member for address in named for member in self._keeper.unit(address)})
+
+    def _now(self) -> float:
+        return self._keeper.clock()
+
+
+def _holder(fields: Fields) -> str:
+    holder = fields.need("holder", str)
+    if not _HOLDER.fullmatch(holder):
+        right = "1 to 128 letters, digits or any of . _ : / @ -"
+        raise InputError([Problem("parameters.holder", f"{holder[:40]!r} is not {right}")])
+    return holder

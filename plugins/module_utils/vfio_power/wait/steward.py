@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The helper's own initiative: boot grace, binds, leases that run out, damaged files.
+
+Brings what the bus and the clock say to the keeper. What clients ask comes in by
+service.py.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Iterable, NamedTuple, Optional
+
+from ..hold.keeper import Keeper
+from ..hold.lending import Lending
+from ..hold.surroundings import Surroundings
+from ..hold.table import Table, Tables
+from ..touch.leases import Leases
+from ..touch.udev import Uevent
+from ..words.address import PciAddress
+from ..words.declaration import Declaration
+from .journal import ERROR, INFO, WARNING, tell
+
+STOP_WITHIN = 60.0
+"""Seconds that devices get to be let go when the helper stops."""
+
+
+class Settings(NamedTuple):
+    """What the unit's environment says; seconds, and a number of threads."""
+
+    boot_grace: float = 60.0
+    rebind_delay: float = 60.0
+    quiet_time: float = 30.0
+    workers: int = 16
+
+
+class Steward:
+    """Keeps the keeper's table true, and gives devices to guests first."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        keeper: Keeper,
+        tables: Tables,
+        leases: Leases,
+        settings: Settings,
+    ) -> None:
+        self.settings = settings
+        self._around = around
+        self._keeper = keeper
+        self._tables = tables
+        self._reloading = False
+        self._bound: set[PciAddress] = set()
+        self.lending = keeper.lending = Lending(around, leases, self._leases_ended)
+
+    def start(self, grace: float, ready: Callable[[], None]) -> None:
+        """Load what is declared; take it after a grace, or at once where that is 0."""
+        self.lending.restore()
+
+        def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
+            self._installed(table, error)
+            self._take_later(self._keeper.table.known, grace)
+            ready()
+
+        self._around.submit("table", self._tables.reload, loaded)
+
+    def declare(
+        self,
+        wanted: Declaration,
+        expected: int,
+        declared: Callable[[Optional[Table], Optional[Exception]], None],
+    ) -> None:
+        """Store and resolve another declaration in a worker."""
+        self._around.submit("table", lambda: self._tables.declare(wanted, expected), declared)
+
+    def uevent(self, event: Uevent) -> None:
+        """React to a change of the bus: a hint to look, never data."""
+        if event.action in ("unbind", "remove"):
+            self._keeper.stand_aside(event.address)
+            self._keeper.tell(event.address, "unbound")
+        if event.action in ("bind", "unbind", "add", "remove"):
+            if event.action == "bind":
+                self._bound.add(event.address)
+            self._reload()
+
+    def lost_uevents(self) -> None:
+        """Look at the whole bus: the kernel said more than could be taken in."""
+        self._reload()
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Let every device go, side by side, then say so."""
+        tell(INFO, f"stopping: letting {len(self._keeper.held())} devices go")
+        self._keeper.let_all_go(stopped, STOP_WITHIN)
+
+    def _reload(self) -> None:
+        if self._reloading:
+            return
+        self._reloading = True
+
+        def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
+            self._reloading = False
+            self._installed(table, error)
+            bound, self._bound = self._bound, set()
+            self._after_bind(bound)
+
+        # A moment later: a bind comes with a burst of events.
+        self._around.call_later(
+            0.1, lambda: self._around.submit("table", self._tables.reload, loaded)
+        )
+
+    def _after_bind(self, bound: Iterable[PciAddress]) -> None:
+        for address in bound:
+            self._keeper.forget_refusal(address)
+            if address not in self._keeper.table.known:
+                continue
+            self._keeper.tell(address, "bound")
+            self._take_later(self._keeper.unit(address), self.settings.rebind_delay)
+
+    def _leases_ended(self, addresses: list[PciAddress]) -> None:
+        for address in addresses:
+            self._keeper.tell(address, "lease-ended")
+        self._take_later(addresses, self.settings.quiet_time)
+
+    def _take_later(self, addresses: Iterable[PciAddress], seconds: float) -> None:
+        free = [a for a in addresses if not self._keeper.leases_on(a)]
+        self._keeper.permits.grant_later(free, seconds)
+
+    def _installed(self, table: Optional[Table], error: Optional[Exception]) -> None:
+        if table is None:
+            tell(ERROR, f"the declaration could not be resolved: {error}")
+            return
+        if table.damaged:
+            tell(WARNING, table.damaged)
+        self._keeper.install(table)
+
+
+def first_start_in_this_boot(run_folder: str) -> bool:
+    """Leave a mark in the run folder, which ends with the boot; tell whether it was new."""
+    try:
+        with open(f"{run_folder}/started", "x", encoding="ascii") as mark:
+            mark.write(f"{time.time():.0f}\n")
+    except FileExistsError:
+        return False
+    return True
