@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# A thin door: what the words do is in noxfile.py. Environments and copies live in the cache folder.
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/vfio-power
+RUNNER := $(CACHE)/runner
+NOX := $(RUNNER)/bin/nox
+SESSION = $(NOX) --non-interactive --session
+PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+
+help: ## Say what each word does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: $(NOX) ## Run every check and test, in this order of lanes: lab beside all others
+	@$(RUNNER)/bin/python tools/checks.py $(NOX)
+
+lint: $(NOX) ## Check style and likely mistakes: ruff, yamllint, shellcheck, ansible-lint, licences
+	@$(SESSION) lint ansible-lint licences
+
+types: $(NOX) ## Check types, and that Python 3.9 can run what goes to a host
+	@$(SESSION) types floor
+
+unit: $(NOX) ## Run the unit tests on every Python there is (ARGS: words for ansible-test units)
+	@$(NOX) --non-interactive --tags units -- $(ARGS)
+
+sanity: $(NOX) ## Run ansible-test sanity on the oldest and the newest ansible-core
+	@$(NOX) --non-interactive --tags sanity -- $(ARGS)
+
+integration: $(NOX) ## Run the integration tests that need no device
+	@$(NOX) --non-interactive --tags integration -- $(ARGS)
+
+docs: $(NOX) ## Check the documentation and the changelog
+	@$(SESSION) docs changelog
+
+clean: ## Remove what the checks left in this checkout
+	@rm -rf tests/output .ansible .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis *.tar.gz
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove the cache as well: environments, copies, images
+	@rm -rf '$(CACHE)'
+
+$(NOX): tools/constraints.txt tools/packages
+	@tools/packages
+	@$(PYTHON) -m venv '$(RUNNER)'
+	@$(RUNNER)/bin/python -m pip install --quiet --constraint tools/constraints.txt nox
+	@touch $@
+
+.PHONY: help test lint types unit sanity integration docs clean distclean
