@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Callable, Iterable, Optional
 
 from ..words.address import PciAddress
@@ -53,7 +54,7 @@ class Permits:
             if address in self._granted:
                 continue
             self._forget_later(address)
-            timer = self._around.call_later(seconds, lambda it=address: self.grant([it]))
+            timer = self._around.call_later(seconds, partial(self.grant, [address]))
             self._later[address] = (timer, self._around.clock() + seconds)
 
     def _forget_later(self, address: PciAddress) -> None:

@@ -85,7 +85,7 @@ class Tables:
         return self._settle(wanted._replace(generation=generation), loaded.known, "")
 
     def _settle(self, declaration: Declaration, known: tuple[Known, ...], damaged: str) -> Table:
-        devices = self._sysfs.devices()
+        devices: Mapping[PciAddress, Facts] = self._sysfs.devices()
         if _asks_udev(declaration):
             devices = self._described(devices)
         resolution = resolve(declaration, devices, known)

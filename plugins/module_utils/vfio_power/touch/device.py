@@ -194,7 +194,7 @@ class Group:
         """Give the group back, after its devices were closed."""
         self._nodes.close()
 
-    def _refuse_unviable(self, group: Node, subject: str) -> None:
+    def _refuse_unviable(self, group: OwnedFd, subject: str) -> None:
         status = vfio.vfio_group_status(argsz=ctypes.sizeof(vfio.vfio_group_status))
         argument = bytearray(bytes(status))
         with telling("read the group's status", subject):

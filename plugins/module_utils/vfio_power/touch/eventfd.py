@@ -19,7 +19,7 @@ _EFD_NONBLOCK = os.O_NONBLOCK
 
 def eventfd() -> OwnedFd:
     """Return a new counter at zero, closed on exec and never blocking."""
-    if hasattr(os, "eventfd"):
+    if hasattr(os, "eventfd"):  # novermin: Python 3.10
         return OwnedFd(os.eventfd(0, _EFD_CLOEXEC | _EFD_NONBLOCK))
     libc = ctypes.CDLL(None, use_errno=True)
     number = libc.eventfd(0, _EFD_CLOEXEC | _EFD_NONBLOCK)

@@ -17,7 +17,6 @@ from ..hold.keeper import Keeper
 from ..hold.surroundings import Timer
 from ..hold.table import Tables
 from ..hold.windows import Windows
-from ..think.interface import NAME, TEXT
 from ..touch.device import Kernel, Linux
 from ..touch.leases import Leases
 from ..touch.store import Store
@@ -29,17 +28,11 @@ from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
 from .loop import Loop
 from .server import Server
 from .service import Service
-from .steward import Settings, Steward, first_start_in_this_boot
-from .systemd import listening_sockets, notify
+from .steward import STOP_WITHIN, Settings, Steward, first_start_in_this_boot
+from .systemd import Notifier, listening_sockets
 from .workers import Outcome, Workers
 
 T = TypeVar("T")
-_ABOUT = {
-    "vendor": "vfio.power",
-    "product": "vfio-powerd",
-    "version": VERSION,
-    "url": "https://github.com/ansible-collections/vfio.power",
-}
 _LOUD = {"refused": WARNING, "woken-foreign": NOTICE, "requested": NOTICE}
 
 
@@ -106,12 +99,13 @@ class Daemon:
         uevents: Uevents,
         kernel: Kernel,
         environ: Mapping[str, str],
+        manager: Notifier,
         sysfs: Sysfs,
         dev: str = "/dev",
     ) -> None:
         settings = settings_from(environ)
         self._run = environ.get("RUNTIME_DIRECTORY", "/run/vfio-power")
-        self._environ = environ
+        self._manager = manager
         self._uevents = uevents
         self.loop = Loop(failed=tell_failure)
         self.workers = Workers(self.loop, settings.workers)
@@ -123,7 +117,7 @@ class Daemon:
         self.steward = Steward(around, self.keeper, tables, Leases(self._run), settings)
         about = {"boot_id": _boot_id(), "workers": settings.workers, "pid": os.getpid()}
         self.service = Service(self.keeper, self.steward, about)
-        self.server = Server(self.loop, listener, self.service.methods(), _ABOUT, {NAME: TEXT})
+        self.server = Server(self.loop, listener, self.service.methods())
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then let every device go."""
@@ -137,7 +131,8 @@ class Daemon:
 
     def stop(self) -> None:
         """Let go of everything, then end."""
-        notify(self._environ, "STOPPING=1")
+        self._manager.stopping("letting the devices go")
+        self._manager.extend(STOP_WITHIN)
         self.steward.stop(self.loop.stop)
 
     def close(self) -> None:
@@ -149,7 +144,7 @@ class Daemon:
     def _ready(self) -> None:
         count = len(self.keeper.table.known)
         tell(INFO, f"vfio-powerd {VERSION} is ready, {count} devices are declared")
-        notify(self._environ, f"READY=1\nSTATUS={count} devices declared")
+        self._manager.ready(f"{count} devices declared")
 
     def _read_uevents(self) -> None:
         try:
@@ -172,11 +167,11 @@ def main() -> int:
     except ImportError:
         tell(ERROR, "pyudev is missing for this Python: install the package python3-pyudev")
         return 1
-    sockets = listening_sockets(environ)
+    manager, sockets = Notifier(environ), listening_sockets(environ)
     if len(sockets) != 1:
         tell(ERROR, "vfio-powerd is started by systemd: systemctl start vfio-powerd.socket")
         return 1
-    daemon = Daemon(sockets[0], uevents, Linux(), environ, Sysfs())
+    daemon = Daemon(sockets[0], uevents, Linux(), environ, manager, Sysfs())
     try:
         daemon.run()
     finally:

@@ -14,13 +14,12 @@ from typing import Any, Callable, Mapping, Optional
 from ..hold.asks import Ask
 from ..hold.keeper import Keeper
 from ..hold.table import GenerationMismatch, Table
-from ..think.interface import NAME
 from ..think.parse import parse_declaration
 from ..think.wire import Fields, lease_to_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem, VfioPowerError
 from ..words.version import API_REVISION, VERSION
-from .server import Call
+from .connection import Call
 from .steward import Steward
 
 RELEASE_WITHIN = 10.0  # seconds
@@ -45,16 +44,11 @@ def _refusing_bad_input(
 def _explain(call: Call, error: Optional[Exception]) -> None:
     """Answer with the error that fits; none of them may end the helper."""
     if isinstance(error, GenerationMismatch):
-        call.error(
-            f"{NAME}.GenerationMismatch", {"expected": error.expected, "actual": error.actual}
-        )
-    elif isinstance(error, InputError):
-        problems = [problem._asdict() for problem in error.problems]
-        call.error(f"{NAME}.InputRefused", {"problems": problems})
+        call.error("GenerationMismatch", {"expected": error.expected, "actual": error.actual})
+    elif isinstance(error, VfioPowerError):
+        call.refuse(error)
     else:
-        hint = error.hint if isinstance(error, VfioPowerError) else ""
-        message = error.message if isinstance(error, VfioPowerError) else str(error)
-        call.error(f"{NAME}.Failed", {"message": message, "hint": hint})
+        call.error("Failed", {"message": f"the declaration was not stored: {error}", "hint": ""})
 
 
 class Service:
@@ -69,12 +63,12 @@ class Service:
     def methods(self) -> Mapping[str, Callable[[Call], None]]:
         """Return what the server serves."""
         return {
-            f"{NAME}.GetStatus": self.get_status,
-            f"{NAME}.List": self.list,
-            f"{NAME}.Apply": self.apply,
-            f"{NAME}.Release": self.release,
-            f"{NAME}.Reclaim": self.reclaim,
-            f"{NAME}.Monitor": self.monitor,
+            "GetStatus": self.get_status,
+            "List": self.list_devices,
+            "Apply": self.apply,
+            "Release": self.release,
+            "Reclaim": self.reclaim,
+            "Monitor": self.monitor,
         }
 
     def get_status(self, call: Call) -> None:
@@ -90,7 +84,7 @@ class Service:
             }
         )
 
-    def list(self, call: Call) -> None:
+    def list_devices(self, call: Call) -> None:
         """Report every device from memory."""
         table = self._keeper.table
         call.reply(
@@ -149,7 +143,7 @@ class Service:
         leases = [lease for address in addresses for lease in lending.of(address)]
         mine = [lease for lease in leases if holder in (None, lease.holder)]
         if leases and (not mine or (holder is None and len({it.holder for it in leases}) > 1)):
-            call.error(f"{NAME}.LeaseHeld", {"leases": [lease_to_json(lease) for lease in leases]})
+            call.error("LeaseHeld", {"leases": [lease_to_json(lease) for lease in leases]})
             return
 
         def begin() -> None:
@@ -215,7 +209,7 @@ class Service:
             hanging = [
                 {"address": str(it.address), **it.running._asdict()} for it in reports if it.running
             ]
-            call.error(f"{NAME}.Timeout", {"pending": hanging})
+            call.error("Timeout", {"pending": hanging})
 
         self._keeper.wait_for(Ask(addresses, lambda *_done: None, finish), within, begin)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno as errno_names
 import os
-from typing import NamedTuple
+from typing import Any, Mapping, NamedTuple, Optional
 
 
 class VfioPowerError(Exception):
@@ -63,8 +63,15 @@ class HelperUnreachable(VfioPowerError):
 
 
 class HelperRefused(VfioPowerError):
-    """The helper answered with an error. ``name`` is the error's Varlink name."""
+    """The helper answered with an error: its Varlink ``name`` and its ``parameters``."""
 
-    def __init__(self, name: str, message: str, hint: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        message: str,
+        hint: str = "",
+        parameters: Optional[Mapping[str, Any]] = None,
+    ) -> None:
         super().__init__(message, hint)
         self.name = name
+        self.parameters = parameters or {}
