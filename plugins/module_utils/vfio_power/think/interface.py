@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The socket's interface as text, served by the helper and read by ``varlinkctl introspect``.
+
+Modes are plain strings: Varlink's enumerations cannot spell ``entry-with-wakeup``. Numbers
+of seconds are floats, times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+NAME = "io.vfiopower.Helper1"
+SOCKET = f"/run/vfio-power/{NAME}"
+
+TEXT = f"""\
+# Keeps VFIO devices in the low-power mode that was declared for them.
+# Root only, and internal to vfio.power until its version 1.0.
+interface {NAME}
+
+# Times a device left low power; foreign: not by a call of the helper's own.
+type Wakes (total: int, foreign: int, last: ?float)
+
+# A device given to a named holder, until then or until the next boot.
+type Lease (address: string, holder: string, since: float, until: ?float)
+
+# A call into the kernel that has not returned.
+type Running (call: string, since: float)
+
+# Why the helper could not do what is declared.
+type Failure (code: string, message: string, hint: string, operation: string, errno: string)
+
+# One declared, held or leased device, from the helper's memory.
+type Device (
+  address: string,
+  rule: ?string,
+  state: string,
+  held: bool,
+  engaged: string,
+  backend: ?string,
+  wakes: ?Wakes,
+  entered: ?float,
+  waiting_until: ?float,
+  taken_after: ?float,
+  leases: []Lease,
+  running: ?Running,
+  failure: ?Failure
+)
+
+type Outcome (device: Device, actions: []string)
+type Pending (address: string, call: string, since: float)
+type Problem (place: string, message: string)
+
+method GetStatus() -> (
+  version: string,
+  api_revision: int,
+  generation: int,
+  damaged: ?string,
+  boot_id: string,
+  workers: int,
+  pid: ?int
+)
+
+method List() -> (generation: int, damaged: ?string, devices: []Device)
+
+# With "more", a reply with device and actions as each device is done; then the rest.
+method Apply(rules: []object, exclude: []object, expected_generation: int, timeout: ?float) -> (
+  device: ?Device,
+  actions: ?[]string,
+  generation: ?int,
+  outcomes: ?[]Outcome,
+  pending: ?[]string
+)
+
+# Answers when the kernel has let go of the whole unit of each device.
+method Release(addresses: []string, holder: string, ttl: ?float) -> (devices: []Device)
+
+method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
+
+# Only with "more": first all devices, then each event as it happens.
+method Monitor() -> (
+  event: string,
+  time: float,
+  address: ?string,
+  detail: ?string,
+  device: ?Device,
+  devices: ?[]Device
+)
+
+error GenerationMismatch (expected: int, actual: int)
+error InputRefused (problems: []Problem)
+error LeaseHeld (leases: []Lease)
+error Timeout (pending: []Pending)
+error Malformed (reason: string)
+error Failed (message: string, hint: string)
+"""
+
+SERVICE_TEXT = """\
+# What every Varlink service says of itself.
+interface org.varlink.service
+
+method GetInfo() -> (
+  vendor: string,
+  product: string,
+  version: string,
+  url: string,
+  interfaces: []string
+)
+
+method GetInterfaceDescription(interface: string) -> (description: string)
+
+error InterfaceNotFound (interface: string)
+error MethodNotFound (method: string)
+error MethodNotImplemented (method: string)
+error InvalidParameter (parameter: string)
+error PermissionDenied ()
+error ExpectedMore ()
+"""

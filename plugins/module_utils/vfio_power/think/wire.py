@@ -1,0 +1,187 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What travels over the helper's socket: each value with its way there and back.
+
+Reading ignores fields it does not know and fills in those that are missing, so that an
+older and a newer program of one API revision understand each other. The interface as text
+is in interface.py, framing in varlink.py; declarations travel as parse.py writes them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, Optional, TypeVar, Union
+
+from ..words.address import PciAddress
+from ..words.errors import InputError, Problem
+from ..words.mode import Mode
+from ..words.report import Drift, Failure, HoldReport, Lease, Running, Wakes
+
+T = TypeVar("T")
+Number = Union[int, float]
+Json = Mapping[str, Any]
+
+
+def report_to_json(report: HoldReport) -> dict[str, Any]:
+    """Write a device as the helper sees it."""
+    return {
+        **report._asdict(),
+        "address": str(report.address),
+        "engaged": report.engaged.value,
+        "wakes": _plain(report.wakes),
+        "leases": [lease_to_json(lease) for lease in report.leases],
+        "running": _plain(report.running),
+        "failure": _plain(report.failure),
+    }
+
+
+def report_from_json(value: object, place: str = "device") -> HoldReport:
+    """Read a device as the helper sees it; raises InputError naming the place."""
+    fields = Fields(value, place)
+    return HoldReport(
+        address=fields.address("address"),
+        rule=fields.optional("rule", str),
+        state=fields.get("state", str, "released"),
+        held=fields.get("held", bool, False),
+        engaged=fields.mode("engaged"),
+        backend=fields.optional("backend", str),
+        wakes=fields.inner("wakes", _wakes_from_json),
+        entered=fields.number("entered"),
+        waiting_until=fields.number("waiting_until"),
+        taken_after=fields.number("taken_after"),
+        leases=fields.each("leases", lease_from_json),
+        running=fields.inner("running", _running_from_json),
+        failure=fields.inner("failure", _failure_from_json),
+    )
+
+
+def lease_to_json(lease: Lease) -> dict[str, Any]:
+    """Write a lease."""
+    return {**lease._asdict(), "address": str(lease.address)}
+
+
+def lease_from_json(value: object, place: str = "lease") -> Lease:
+    """Read a lease."""
+    fields = Fields(value, place)
+    return Lease(
+        address=fields.address("address"),
+        holder=fields.need("holder", str),
+        since=fields.number("since") or 0.0,
+        until=fields.number("until"),
+    )
+
+
+def drift_to_json(drift: Drift) -> dict[str, str]:
+    """Write a difference between declared and seen."""
+    return dict(drift._asdict())
+
+
+def drift_from_json(value: object, place: str = "drift") -> Drift:
+    """Read a difference between declared and seen."""
+    fields = Fields(value, place)
+    return Drift(
+        code=fields.need("code", str),
+        severity=fields.get("severity", str, "drift"),
+        message=fields.get("message", str, ""),
+        hint=fields.get("hint", str, ""),
+    )
+
+
+def _plain(value: Union[Wakes, Running, Failure, None]) -> Optional[dict[str, Any]]:
+    return None if value is None else dict(value._asdict())
+
+
+def _wakes_from_json(value: object, place: str) -> Wakes:
+    fields = Fields(value, place)
+    return Wakes(
+        total=fields.get("total", int, 0),
+        foreign=fields.get("foreign", int, 0),
+        last=fields.number("last"),
+    )
+
+
+def _running_from_json(value: object, place: str) -> Running:
+    fields = Fields(value, place)
+    return Running(call=fields.need("call", str), since=fields.number("since") or 0.0)
+
+
+def _failure_from_json(value: object, place: str) -> Failure:
+    fields = Fields(value, place)
+    return Failure(
+        code=fields.need("code", str),
+        message=fields.get("message", str, ""),
+        hint=fields.get("hint", str, ""),
+        operation=fields.get("operation", str, ""),
+        errno=fields.get("errno", str, ""),
+    )
+
+
+class Fields:
+    """Typed looks into one JSON object; what is wrong is told with its place."""
+
+    def __init__(self, value: object, place: str) -> None:
+        if not isinstance(value, Mapping):
+            raise _refusal(place, "an object", value)
+        self._value: Json = value
+        self._place = place
+
+    def need(self, name: str, kind: type[T]) -> T:
+        """Return a field that has to be there."""
+        value = self._value.get(name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise _refusal(f"{self._place}.{name}", _KINDS.get(kind, kind.__name__), value)
+        return value
+
+    def optional(self, name: str, kind: type[T]) -> Optional[T]:
+        """Return a field, or None where it is missing or null."""
+        return None if self._value.get(name) is None else self.need(name, kind)
+
+    def get(self, name: str, kind: type[T], default: T) -> T:
+        """Return a field, or its default where it is missing or null."""
+        found = self.optional(name, kind)
+        return default if found is None else found
+
+    def number(self, name: str) -> Optional[float]:
+        """Return a number; JSON writes 5.0 as 5, so both kinds are taken."""
+        if isinstance(self._value.get(name), float):
+            return float(self._value[name])
+        found = self.optional(name, int)
+        return None if found is None else float(found)
+
+    def address(self, name: str) -> PciAddress:
+        """Return a PCI address that has to be there."""
+        text = self.need(name, str)
+        try:
+            return PciAddress.parse(text)
+        except ValueError as error:
+            raise InputError([Problem(f"{self._place}.{name}", str(error))]) from None
+
+    def mode(self, name: str) -> Mode:
+        """Return a mode; none where it is missing."""
+        text = self.get(name, str, Mode.NONE.value)
+        try:
+            return Mode(text)
+        except ValueError:
+            known = ", ".join(mode.value for mode in Mode)
+            raise _refusal(f"{self._place}.{name}", f"one of {known}", text) from None
+
+    def inner(self, name: str, read: Callable[[object, str], T]) -> Optional[T]:
+        """Read an object inside this one, or None where it is missing or null."""
+        value = self._value.get(name)
+        return None if value is None else read(value, f"{self._place}.{name}")
+
+    def each(self, name: str, read: Callable[[object, str], T]) -> tuple[T, ...]:
+        """Read the objects of a list; a missing list is empty."""
+        values: list[object] = self.get(name, list, [])
+        return tuple(
+            read(value, f"{self._place}.{name}[{index}]") for index, value in enumerate(values)
+        )
+
+
+_KINDS: Mapping[type, str] = {str: "a text", bool: "true or false", int: "a number", list: "a list"}
+
+
+def _refusal(place: str, wanted: str, value: object) -> InputError:
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return InputError([Problem(place, f"{shown} is not {wanted}")])

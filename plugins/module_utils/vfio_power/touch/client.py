@@ -1,0 +1,166 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks the helper over its socket: one connection a call, and never without a bound of time.
+
+What goes wrong on the way is HelperUnreachable, what the helper refuses is HelperRefused;
+both say the next step.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from contextlib import contextmanager
+from typing import Any, Iterator, Mapping, Optional
+
+from ..think.interface import NAME, SOCKET
+from ..think.refusal import refusal
+from ..think.varlink import MAX_REPLY, Inbox, MalformedMessage, Message, encode
+from ..words.errors import HelperUnreachable
+
+CONNECT_WITHIN = 5.0  # seconds
+CHUNK = 1 << 16
+PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+_LOOK = "See 'systemctl status vfio-powerd.socket vfio-powerd.service'"
+
+
+class NoHelper(HelperUnreachable):
+    """There is no socket: the helper is not installed, or was never started."""
+
+
+class NotAllowed(HelperUnreachable):
+    """The socket is there and not for us."""
+
+
+class Client:
+    """The helper's client. ``timeout`` bounds the wait for each reply, in seconds."""
+
+    def __init__(self, path: str = SOCKET, timeout: float = 10.0) -> None:
+        self.path = path
+        self.timeout = timeout
+
+    def call(
+        self,
+        method: str,
+        parameters: Optional[Mapping[str, Any]] = None,
+        timeout: Optional[float] = None,
+    ) -> dict[str, Any]:
+        """Ask once and return the answer's parameters."""
+        patience = self.timeout if timeout is None else timeout
+        with self._connected() as connection:
+            connection.send(_request(method, parameters, more=False), patience)
+            return connection.receive(patience)[0]
+
+    def stream(
+        self,
+        method: str,
+        parameters: Optional[Mapping[str, Any]] = None,
+        timeout: Optional[float] = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Ask for more, and return each reply's parameters as it comes.
+
+        ``timeout`` bounds the silence between two of them; None waits for as long as it takes.
+        """
+        with self._connected() as connection:
+            connection.send(_request(method, parameters, more=True), self.timeout)
+            continues = True
+            while continues:
+                answer, continues = connection.receive(timeout)
+                yield answer
+
+    @contextmanager
+    def _connected(self) -> Iterator[_Connection]:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(CONNECT_WITHIN)
+            try:
+                link.connect(self.path)
+            except OSError as error:
+                raise self._explained(error) from error
+            _check_owner(link, self.path)
+            yield _Connection(link)
+
+    def _explained(self, error: OSError) -> HelperUnreachable:
+        if isinstance(error, FileNotFoundError):
+            return NoHelper(
+                f"The helper is not there: no socket {self.path}",
+                "Install and start it with the role vfio.power.helper",
+            )
+        if isinstance(error, PermissionError):
+            return NotAllowed(f"Only root may talk to the helper at {self.path}", "Become root")
+        if isinstance(error, ConnectionRefusedError):
+            return HelperUnreachable(f"The helper does not listen at {self.path}", _LOOK)
+        return HelperUnreachable(f"Cannot connect to the helper at {self.path}: {error}", _LOOK)
+
+
+class _Connection:
+    """One talk over a connected socket."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._inbox = Inbox(MAX_REPLY)
+
+    def send(self, data: bytes, timeout: float) -> None:
+        self._link.settimeout(timeout)
+        with _explaining(timeout):
+            self._link.sendall(data)
+
+    def receive(self, timeout: Optional[float]) -> tuple[dict[str, Any], bool]:
+        """Return the next reply's parameters, and whether more replies follow."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with _explaining(timeout):
+            message = self._next(deadline)
+        parameters = message.get("parameters") or {}
+        if not isinstance(parameters, dict):
+            raise HelperUnreachable("The helper's answer has no parameters", _LOOK)
+        if "error" in message:
+            raise refusal(str(message["error"]), parameters)
+        return parameters, message.get("continues") is True
+
+    def _next(self, deadline: Optional[float]) -> Message:
+        while (message := self._inbox.next()) is None:
+            if deadline is not None:
+                # settimeout(0) would mean not to wait rather than to be late.
+                self._link.settimeout(max(deadline - time.monotonic(), 0.001))
+            else:
+                self._link.settimeout(None)
+            data = self._link.recv(CHUNK)
+            if not data:
+                raise HelperUnreachable("The helper went away before it had answered", _LOOK)
+            self._inbox.feed(data)
+        return message
+
+
+@contextmanager
+def _explaining(timeout: Optional[float]) -> Iterator[None]:
+    try:
+        yield
+    except socket.timeout:  # TimeoutError is another class before Python 3.10
+        raise HelperUnreachable(
+            f"The helper did not answer in {timeout:g} seconds", _LOOK
+        ) from None
+    except OSError as error:
+        raise HelperUnreachable(f"The talk with the helper broke off: {error}", _LOOK) from error
+    except MalformedMessage as error:
+        raise HelperUnreachable(f"The helper's answer cannot be read: {error}", _LOOK) from error
+
+
+def _check_owner(link: socket.socket, path: str) -> None:
+    """Believe only root, or ourselves: whoever else listens there is not the helper."""
+    _pid, uid, _gid = PEER.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))
+    if uid not in (0, os.geteuid()):
+        raise HelperUnreachable(
+            f"The socket {path} is served by user {uid}, not by root: it is not the helper's",
+            "Find out who made it, and remove it",
+        )
+
+
+def _request(method: str, parameters: Optional[Mapping[str, Any]], *, more: bool) -> bytes:
+    full = method if "." in method else f"{NAME}.{method}"
+    message: Message = {"method": full, "parameters": dict(parameters or {})}
+    if more:
+        message["more"] = True
+    return encode(message)

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Varlink server over the loop: takes clients in and hands their calls to methods.
+
+Bounded in clients, message size, depth, time to send a message, and what waits for a client
+that does not read. The talk with one client is in connection.py.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import Callable, Mapping
+
+from ..think import interface
+from ..think.varlink import encode
+from ..words.version import VERSION
+from .connection import SERVICE, Call, Connection
+from .loop import Loop
+
+MAX_CLIENTS = 64
+PAUSE = 1.0  # seconds without accepting when descriptors have run out
+PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
+
+Method = Callable[[Call], None]
+
+
+class Server:
+    """Answers on a listening socket. ``methods`` are those of our interface, by name.
+
+    A method may answer later, from the loop's thread; a client's next call waits for that.
+    """
+
+    def __init__(self, loop: Loop, listening: socket.socket, methods: Mapping[str, Method]) -> None:
+        self._loop = loop
+        self._listening = listening
+        self._methods: dict[str, Method] = {
+            f"{SERVICE}.GetInfo": _get_info,
+            f"{SERVICE}.GetInterfaceDescription": _get_interface_description,
+        }
+        for name, method in methods.items():
+            full = name if "." in name else f"{interface.NAME}.{name}"
+            self._methods[full] = method
+        self._connections: dict[Connection, None] = {}  # ordered: the longest connected first
+        self._uids = {0, os.getuid()}
+        listening.settimeout(0)
+        loop.watch(listening, self._accept)
+
+    def close(self) -> None:
+        """Take no more clients in, and part from those there are."""
+        self._loop.unwatch(self._listening)
+        self._listening.close()
+        for connection in list(self._connections):
+            connection.close()
+
+    def _accept(self) -> None:
+        if len(self._connections) >= MAX_CLIENTS and not self._part_from_an_idle_one():
+            self._loop.watch(self._listening, None)  # again when one of them leaves
+            return
+        try:
+            client, _ = self._listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError:
+            # No descriptor is left. The client still waits, so that listening on would spin.
+            self._loop.watch(self._listening, None)
+            self._loop.call_in(PAUSE, self._listen_again)
+            return
+        self._take_in(client)
+
+    def _take_in(self, client: socket.socket) -> None:
+        client.settimeout(0)
+        peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
+        _pid, uid, _gid = PEER.unpack(peer)
+        if uid not in self._uids:
+            _turn_away(client)
+            return
+        connection = Connection(self._loop, client, uid, self._dispatch, self._left)
+        self._connections[connection] = None
+
+    def _part_from_an_idle_one(self) -> bool:
+        for connection in self._connections:
+            if connection.idle:
+                connection.close()
+                return True
+        return False
+
+    def _left(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+        self._listen_again()
+
+    def _listen_again(self) -> None:
+        if self._listening.fileno() >= 0:
+            self._loop.watch(self._listening, self._accept)
+
+    def _dispatch(self, call: Call) -> None:
+        method = self._methods.get(call.method)
+        if method is not None:
+            method(call)
+            return
+        known, _, _ = call.method.rpartition(".")
+        if known in (interface.NAME, SERVICE):
+            call.error(f"{SERVICE}.MethodNotFound", {"method": call.method})
+        else:
+            call.error(f"{SERVICE}.InterfaceNotFound", {"interface": known})
+
+
+def _turn_away(client: socket.socket) -> None:
+    try:
+        client.send(encode({"error": f"{SERVICE}.PermissionDenied", "parameters": {}}))
+    except OSError:
+        pass  # it has gone already
+    client.close()
+
+
+def _get_info(call: Call) -> None:
+    call.reply(
+        {
+            "vendor": "vfio.power",
+            "product": "vfio-powerd",
+            "version": VERSION,
+            "url": "https://github.com/ansible-collections/vfio.power",
+            "interfaces": [SERVICE, interface.NAME],
+        }
+    )
+
+
+def _get_interface_description(call: Call) -> None:
+    name = call.parameters.get("interface")
+    if name == interface.NAME:
+        call.reply({"description": interface.TEXT})
+    elif name == SERVICE:
+        call.reply({"description": interface.SERVICE_TEXT})
+    else:
+        call.error(f"{SERVICE}.InterfaceNotFound", {"interface": str(name)})

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the service manager and its service tell each other: sd_notify(3), sd_listen_fds(3)."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Mapping, MutableMapping
+
+FIRST_DESCRIPTOR = 3
+
+
+class Notifier:
+    """Tells the service manager how it stands; without one it tells nobody."""
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        path = environ.pop("NOTIFY_SOCKET", "")
+        self._path = "\0" + path[1:] if path.startswith("@") else path
+
+    def ready(self, status: str = "") -> None:
+        """The start is done: clients are served."""
+        self._tell({"READY": "1", "STATUS": status})
+
+    def status(self, text: str) -> None:
+        """One line for ``systemctl status``."""
+        self._tell({"STATUS": text})
+
+    def stopping(self, status: str = "") -> None:
+        """The end has begun."""
+        self._tell({"STOPPING": "1", "STATUS": status})
+
+    def extend(self, seconds: float) -> None:
+        """Starting or stopping goes on; ask for that much more time from now."""
+        self._tell({"EXTEND_TIMEOUT_USEC": str(int(seconds * 1_000_000))})
+
+    def _tell(self, words: Mapping[str, str]) -> None:
+        if not self._path:
+            return
+        message = "\n".join(f"{name}={word}" for name, word in words.items() if word)
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        with socket.socket(socket.AF_UNIX, kind) as manager:
+            try:
+                manager.sendto(message.encode(), self._path)
+            except OSError:
+                return  # a manager that is not listening must not stop us
+
+
+def inherited_descriptors(environ: MutableMapping[str, str]) -> list[tuple[str, int]]:
+    """Return name and number of each descriptor that was handed over, closed on exec.
+
+    The variables are removed: what they say is true for this process, and once.
+    """
+    listen_pid = environ.pop("LISTEN_PID", "")
+    count = environ.pop("LISTEN_FDS", "")
+    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    if listen_pid != str(os.getpid()) or not count.isdigit():
+        return []
+    numbers = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))
+    names += ["unknown"] * (len(numbers) - len(names))
+    for number in numbers:
+        os.set_inheritable(number, False)  # noqa: FBT003
+    return list(zip(names, numbers))
+
+
+def listening_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
+    """Return the sockets that systemd opened for the service."""
+    return [socket.socket(fileno=number) for _name, number in inherited_descriptors(environ)]
