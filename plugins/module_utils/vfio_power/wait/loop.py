@@ -88,7 +88,10 @@ class Loop:
         """
         number = file if isinstance(file, int) else file.fileno()
         before = self._watches.get(number)
-        watch = self._watches[number] = _Watch(readable, writable)
+        watch = _Watch(readable, writable)
+        if watch == before:
+            return
+        self._watches[number] = watch
         events = _events(watch)
         if before is not None and _events(before):
             if events:
