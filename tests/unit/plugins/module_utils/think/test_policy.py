@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think import policy
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import (
     Action,

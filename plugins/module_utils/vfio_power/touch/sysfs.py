@@ -1,0 +1,168 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PCI devices and the host as sysfs shows them, read without waking anything.
+
+Only attributes that the PCI and PM cores answer from memory are read here. Never add
+``config``, ``current_link_*``, ``*_link_width``, ``vpd``, ``rom`` or ``resourceN``: reading
+one of those wakes a device that is in D3cold. What the udev database knows is in udev.py.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Mapping, Optional
+
+from ..words.address import PciAddress
+from ..words.facts import Facts, HostFacts, Identity, Power
+
+_BRIDGE_CLASS = "0604"
+
+
+class Sysfs:
+    """A host's /sys, and which nodes there are below its /dev."""
+
+    def __init__(self, root: str = "/sys", dev: str = "/dev") -> None:
+        self._root = root
+        self._dev = dev
+
+    def devices(self) -> dict[PciAddress, Facts]:
+        """Return every PCI device, in bus order."""
+        labels = self.slots()
+        found = (self._facts(address, labels) for address in self._addresses())
+        return {facts.address: facts for facts in found if facts is not None}
+
+    def facts(self, address: PciAddress) -> Optional[Facts]:
+        """Return one device, or None where no device has this address."""
+        if not os.path.isdir(self._path(address)):
+            return None
+        return self._facts(address, self.slots())
+
+    def power(self, address: PciAddress) -> Optional[Power]:
+        """Return what a device does at this moment, or None where it is not there."""
+        path = self._path(address)
+        if not os.path.isdir(path):
+            return None
+        return Power(
+            power_state=_text(f"{path}/power_state", "unknown"),
+            runtime_status=_text(f"{path}/power/runtime_status", "unknown"),
+            control=_text(f"{path}/power/control", "unknown"),
+            active_ms=_number(f"{path}/power/runtime_active_time", 0),
+            suspended_ms=_number(f"{path}/power/runtime_suspended_time", 0),
+        )
+
+    def host(self) -> HostFacts:
+        """Return what the host offers to VFIO."""
+        iommu = os.path.exists(f"{self._dev}/iommu")
+        return HostFacts(
+            kernel=os.uname().release,
+            vfio=iommu or os.path.exists(f"{self._dev}/vfio/vfio"),
+            iommu=bool(_names(f"{self._root}/kernel/iommu_groups")),
+            iommufd=iommu and os.path.isdir(f"{self._dev}/vfio/devices"),
+            disable_idle_d3=_switch(f"{self._root}/module/vfio_pci/parameters/disable_idle_d3"),
+        )
+
+    def slots(self) -> Mapping[tuple[int, int, int], str]:
+        """Return the physical slot labels by domain, bus and device."""
+        folder = f"{self._root}/bus/pci/slots"
+        labels = {}
+        for label in _names(folder):
+            place = _parsed(_text(f"{folder}/{label}/address") + ".0")
+            if place is not None:
+                labels[place[:3]] = label
+        return labels
+
+    def _addresses(self) -> list[PciAddress]:
+        parsed = (_parsed(name) for name in _names(f"{self._root}/bus/pci/devices"))
+        return sorted(address for address in parsed if address is not None)
+
+    def _path(self, address: PciAddress) -> str:
+        return f"{self._root}/bus/pci/devices/{address}"
+
+    def _facts(
+        self, address: PciAddress, labels: Mapping[tuple[int, int, int], str]
+    ) -> Optional[Facts]:
+        path = self._path(address)
+        identity = _identity(path)
+        if identity is None:
+            return None  # it was unplugged while we looked
+        group = _target(f"{path}/iommu_group")
+        vfio = os.path.isdir(f"{path}/vfio-dev")
+        return Facts(
+            address=address,
+            identity=identity,
+            driver=_target(f"{path}/driver") or None,
+            vfio=vfio,
+            cdev=_cdev(f"{path}/vfio-dev") if vfio else None,
+            iommu_group=int(group) if group.isdecimal() else None,
+            numa_node=_number(f"{path}/numa_node", -1),
+            slot=labels.get(address[:3]),
+            boot_vga=_text(f"{path}/boot_vga") == "1",
+            port=_parsed(os.path.basename(os.path.dirname(os.path.realpath(path)))),
+            reset_methods=tuple(_text(f"{path}/reset_method").split()),
+            bridge=_is_bridge(path, identity),
+        )
+
+
+def _identity(path: str) -> Optional[Identity]:
+    names = ("vendor", "device", "subsystem_vendor", "subsystem_device", "class")
+    numbers = [_text(f"{path}/{name}") for name in names]
+    if not all(number.startswith("0x") for number in numbers):
+        return None
+    return Identity(*(number[2:].lower() for number in numbers))
+
+
+def _is_bridge(path: str, identity: Identity) -> bool:
+    # Only bridges have this attribute. Its value would come from config space, so it stays unread.
+    there = os.path.exists(f"{path}/secondary_bus_number")
+    return there or identity.class_code.startswith(_BRIDGE_CLASS)
+
+
+def _cdev(folder: str) -> Optional[str]:
+    """Return "vfio3" where the device has a node of its own: only then it has a device number."""
+    names = _names(folder)
+    if not names or not os.path.exists(f"{folder}/{names[0]}/dev"):
+        return None
+    return names[0]
+
+
+def _text(path: str, missing: str = "") -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as attribute:
+            return attribute.read().strip()
+    except OSError:
+        return missing
+
+
+def _number(path: str, missing: int) -> int:
+    try:
+        return int(_text(path))
+    except ValueError:
+        return missing
+
+
+def _switch(path: str) -> Optional[bool]:
+    value = _text(path)
+    return value in ("Y", "1") if value else None
+
+
+def _target(path: str) -> str:
+    """Return the last name of what a link points at, or an empty string."""
+    try:
+        return os.path.basename(os.readlink(path))
+    except OSError:
+        return ""
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _parsed(name: str) -> Optional[PciAddress]:
+    try:
+        return PciAddress.parse(name)
+    except ValueError:
+        return None

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only udev knows: properties and model names, and that devices come, go and are bound.
+
+pyudev is imported late, because most of the program works without it: these calls raise
+ImportError where it is missing. Nothing here reads an attribute of a device (see sysfs.py).
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any, Mapping, NamedTuple, Optional
+
+from ..words.address import PciAddress
+from ..words.errors import VfioPowerError
+from ..words.facts import Facts
+
+
+def described(devices: Mapping[PciAddress, Facts]) -> dict[PciAddress, Facts]:
+    """Return the devices with ``properties`` and ``model`` from the udev database."""
+    import pyudev  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    context = pyudev.Context()
+    known = {}
+    for address, facts in devices.items():
+        try:
+            device = pyudev.Devices.from_name(context, "pci", str(address))
+        except LookupError:
+            known[address] = facts  # it was unplugged while we looked
+            continue
+        properties = dict(device.properties)
+        known[address] = facts._replace(properties=properties, model=_model(properties))
+    return known
+
+
+def _model(properties: Mapping[str, str]) -> str:
+    names = ("ID_VENDOR_FROM_DATABASE", "ID_MODEL_FROM_DATABASE")
+    return " ".join(properties[name] for name in names if properties.get(name))
+
+
+class Uevent(NamedTuple):
+    """One thing the kernel told of a device; a hint to look at sysfs, never data."""
+
+    action: str  # add, remove, bind, unbind, change
+    address: PciAddress
+    driver: Optional[str] = None  # named on bind
+
+
+class UeventsLost(VfioPowerError):
+    """More was told than the socket could keep: every device has to be looked at again."""
+
+
+class Uevents:
+    """The kernel's own messages about PCI devices. They need no udevd and no privilege."""
+
+    def __init__(self) -> None:
+        import pyudev
+
+        # pyudev has no way to close a monitor but to forget it.
+        self._monitor: Any = pyudev.Monitor.from_netlink(pyudev.Context(), source="kernel")
+        self._monitor.filter_by("pci")
+        self._monitor.start()
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        number: int = self._monitor.fileno()
+        return number
+
+    def read(self) -> list[Uevent]:
+        """Return what came since the last call, without waiting. Raises UeventsLost."""
+        events = []
+        try:
+            while (device := self._monitor.poll(timeout=0)) is not None:
+                event = _uevent(device.action, device.sys_name, device.properties.get("DRIVER"))
+                if event is not None:
+                    events.append(event)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            raise UeventsLost("The kernel told of more devices than could be read") from error
+        return events
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._monitor = None
+
+
+def _uevent(action: str, name: str, driver: Optional[str]) -> Optional[Uevent]:
+    try:
+        return Uevent(action, PciAddress.parse(name), driver)
+    except ValueError:
+        return None
