@@ -40,7 +40,7 @@ class Rule(NamedTuple):
     reserve: bool = False
     expect: Expect = Expect.ANY
     reentry_delay: float = 5.0  # seconds; of use in entry-with-wakeup only
-    count: Optional[int] = None
+    count: Optional[int] = None  # type: ignore[assignment]  # hides tuple.count: nobody misses it
 
     @property
     def holds(self) -> bool:

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One entry of the list of devices: a rule, or the wish that it be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple, Optional, Union
+
+from ..words.declaration import Rule, Selector
+from ..words.errors import Problem
+from ..words.mode import Expect, Mode, default_expectation
+from .parse_match import read_selector_of
+from .parse_values import (
+    Problems,
+    listed,
+    read_choice,
+    read_flag,
+    read_keys,
+    read_seconds,
+    read_text,
+    read_whole,
+)
+from .select import describe
+
+RULE_KEYS = ("name", "address", "match", "mode", "reserve", "expect", "reentry", "count")
+ENTRY_KEYS = (*RULE_KEYS, "state")
+REENTRY_KEYS = ("delay",)
+
+LEAST_DELAY, MOST_DELAY = 0.1, 86400.0  # seconds
+
+
+class Presence(str, Enum):
+    """Whether an entry is to be declared."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+
+
+class Absent(NamedTuple):
+    """An entry that is to be declared no longer."""
+
+    name: str
+    selector: Selector
+
+
+Entry = Union[Rule, Absent]
+
+
+class _Wish(NamedTuple):
+    """What the keys of an entry say, each for itself; None for not said, or said wrongly."""
+
+    state: Optional[Presence] = None
+    mode: Optional[Mode] = None
+    reserve: Optional[bool] = None
+    expect: Optional[Expect] = None
+    delay: Optional[float] = None
+    found: Optional[int] = None
+
+
+def read_entry(
+    value: object, place: str, problems: Problems, keys: tuple[str, ...] = ENTRY_KEYS
+) -> Optional[Entry]:
+    """Read one entry; ``keys`` are those that may occur in it."""
+    told = len(problems)
+    given = read_keys(value, place, problems, keys)
+    if given is None:
+        return None
+    name = read_text(given["name"], f"{place}.name", problems) if "name" in given else None
+    place = f"{place} ({name})" if name else place
+    selector = read_selector_of(given, place, problems)
+    wish = _read_wish(given, place, problems)
+    if wish.state is not Presence.ABSENT:
+        _refuse_contradictions(wish, given, place, problems)
+    if selector is None or len(problems) > told:
+        return None
+    return _entry(name or describe(selector), selector, wish)
+
+
+def _read_wish(given: Mapping[str, object], place: str, problems: Problems) -> _Wish:
+    wish = _Wish()
+    if "state" in given:
+        wish = wish._replace(
+            state=read_choice(given["state"], f"{place}.state", problems, Presence)
+        )
+    if "mode" in given:
+        wish = wish._replace(mode=read_choice(given["mode"], f"{place}.mode", problems, Mode))
+    if "reserve" in given:
+        wish = wish._replace(reserve=read_flag(given["reserve"], f"{place}.reserve", problems))
+    if "expect" in given:
+        wish = wish._replace(
+            expect=read_choice(given["expect"], f"{place}.expect", problems, Expect)
+        )
+    if "reentry" in given:
+        wish = wish._replace(delay=_read_delay(given["reentry"], f"{place}.reentry", problems))
+    if "count" in given:
+        wish = wish._replace(found=read_whole(given["count"], f"{place}.count", problems, 0))
+    return wish
+
+
+def _read_delay(value: object, place: str, problems: Problems) -> Optional[float]:
+    given = read_keys(value, place, problems, REENTRY_KEYS)
+    if not given:
+        return None
+    return read_seconds(given["delay"], f"{place}.delay", problems, LEAST_DELAY, MOST_DELAY)
+
+
+def _refuse_contradictions(
+    wish: _Wish, given: Mapping[str, object], place: str, problems: Problems
+) -> None:
+    """Refuse what makes no sense together; a value that was refused already is not judged."""
+
+    def refuse(key: str, message: str) -> None:
+        problems.append(Problem(f"{place}.{key}", message))
+
+    if "mode" not in given:
+        refuse("mode", f"is missing; say one of {listed(Mode)}")
+    if wish.mode is None:
+        return
+    if wish.reserve and wish.mode is not Mode.NONE:
+        refuse("reserve", f"goes with mode none only; mode {wish.mode} keeps the device anyway")
+    if wish.expect is Expect.AWAKE and wish.mode is not Mode.NONE:
+        refuse("expect", f"awake contradicts mode {wish.mode}, which lets the device sleep")
+    if wish.expect in (Expect.ASLEEP, Expect.D3COLD) and wish.reserve:
+        refuse("expect", f"{wish.expect} contradicts reserve, which keeps the device awake")
+    if "reentry" in given and wish.mode is not Mode.ENTRY_WITH_WAKEUP:
+        refuse("reentry", f"goes with mode entry-with-wakeup only, not with mode {wish.mode}")
+
+
+def _entry(name: str, selector: Selector, wish: _Wish) -> Entry:
+    if wish.state is Presence.ABSENT or wish.mode is None:
+        return Absent(name, selector)
+    rule = Rule(name, selector, wish.mode, wish.reserve or False, count=wish.found)
+    if wish.delay is not None:
+        rule = rule._replace(reentry_delay=wish.delay)
+    return rule._replace(expect=wish.expect or default_expectation(rule.mode, rule.reserve))
