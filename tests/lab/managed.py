@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab host as the collection manages it, and as somebody outside the project sees it.
+
+`ManagedHost` runs modules and playbooks of the installed collection against a lab. What
+it tells of devices it asks of the kernel: sysfs, the group node, /proc. Never of the helper.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .host import Lab
+
+BIN = Path(sys.executable).parent
+ASLEEP = {"D3hot", "D3cold"}
+PLAYBOOK_PATIENCE = 600
+
+# Opening a free group has no effect on its devices; a taken one says EBUSY.
+_OPENABLE = (
+    "import os,sys\n"
+    "try: os.close(os.open(sys.argv[1], os.O_RDWR))\n"
+    "except OSError as error: print(error.errno)\n"
+    "else: print(0)\n"
+)
+EBUSY = 16
+
+
+class Seen(NamedTuple):
+    """One device at one moment, as sysfs tells it."""
+
+    power_state: str
+    runtime_status: str
+    active_ms: int
+    suspended_ms: int
+
+
+class Played(NamedTuple):
+    """How a playbook ended."""
+
+    status: int
+    output: str
+
+    @property
+    def changed(self) -> int:
+        """The number of changed tasks by the recap."""
+        return int(re.findall(r"changed=(\d+)", self.output)[-1])
+
+
+class ManagedHost:
+    """One lab host under the collection installed below `collections`."""
+
+    def __init__(self, lab: Lab, collections: Path, bin_folder: Path = BIN) -> None:
+        self.lab = lab
+        self.collections = collections
+        self.bin_folder = bin_folder
+
+    # What the collection does
+
+    def module(self, name: str, check: bool = False, **options: Any) -> dict[str, Any]:
+        """Run a module of the collection and return its answer, failed or not."""
+        command = ["ansible", "lab", "-i", self.lab.inventory(), "-m", f"vfio.power.{name}"]
+        command += ["-a", json.dumps(options), *(["--check", "--diff"] if check else [])]
+        done = self._run(command)
+        _, arrow, answer = done.stdout.partition(" => ")
+        if not arrow or "UNREACHABLE" in done.stdout.partition("=>")[0]:
+            raise AssertionError(f"{name} gave no answer:\n{done.stdout}\n{done.stderr}")
+        return json.JSONDecoder().raw_decode(answer)[0]
+
+    def declare(self, *devices: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        """Run low_power with purge, which makes the list the host's whole declaration."""
+        options.setdefault("purge", True)
+        return self.module("low_power", devices=list(devices), **options)
+
+    def info(self, **options: Any) -> dict[str, Any]:
+        """Run low_power_info."""
+        return self.module("low_power_info", **options)
+
+    def play(self, playbook: str, *words: str, **variables: Any) -> Played:
+        """Run a playbook, by path or by its name in the collection."""
+        command = ["ansible-playbook", "-i", self.lab.inventory(), *words]
+        command += ["-e", json.dumps(variables), playbook]
+        done = self._run(command)
+        return Played(done.returncode, done.stdout + done.stderr)
+
+    def converge(self, *words: str, **variables: Any) -> Played:
+        """Run the converge playbook and insist on its success."""
+        played = self.play("vfio.power.converge", *words, **variables)
+        assert played.status == 0, played.output
+        return played
+
+    def ctl(self, words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run vfio-powerctl on the host."""
+        return self.lab.ssh(f"vfio-powerctl {words}", check=check)
+
+    def _run(self, command: Iterable[object]) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "PATH": f"{self.bin_folder}:{os.environ['PATH']}",
+            "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
+            "ANSIBLE_HOME": str(self.lab.folder / "ansible"),
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        return subprocess.run(
+            [str(word) for word in command],
+            env=environment,
+            cwd=self.lab.folder,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PLAYBOOK_PATIENCE,
+            check=False,
+        )
+
+    # What the kernel says
+
+    def address(self, name: str) -> str:
+        """The PCI address of a card of the lab, or the address itself."""
+        return name if ":" in name else self.lab.devices[name]
+
+    def seen(self, *names: str) -> dict[str, Seen]:
+        """Look at several devices at once; none of these files wakes one."""
+        script = "; ".join(
+            f"cd /sys/bus/pci/devices/{self.address(name)} && echo {name} $(cat power_state"
+            " power/runtime_status power/runtime_active_time power/runtime_suspended_time)"
+            for name in names
+        )
+        found = {}
+        for line in self.lab.ssh(script).stdout.splitlines():
+            name, state, status, active, suspended = line.split()
+            found[name] = Seen(state, status, int(active), int(suspended))
+        return found
+
+    def power_state(self, name: str) -> str:
+        """D0, D3hot or D3cold."""
+        return self.seen(name)[name].power_state
+
+    def reaches(self, name: str, state: str, seconds: float = 20) -> None:
+        """Wait until a device is in a power state."""
+        what = f"{name} to be in {state}"
+        self.lab.wait_for(lambda: self.power_state(name) == state, seconds, what)
+
+    def group(self, name: str) -> str:
+        """The number of a device's IOMMU group."""
+        link = f"/sys/bus/pci/devices/{self.address(name)}/iommu_group"
+        return self.lab.ssh(f"basename $(readlink {link})").stdout.strip()
+
+    def openable(self, name: str) -> bool:
+        """Tell whether somebody else could have the device: can its group be opened?"""
+        node = f"/dev/vfio/{self.group(name)}"
+        script = f"python3 - {node} <<'END'\n{_OPENABLE}END"
+        errno = int(self.lab.ssh(script).stdout)
+        assert errno in (0, EBUSY), f"opening {node} gave errno {errno}"
+        return errno == 0
+
+    def held_by(self, name: str) -> set[str]:
+        """The command names of the processes that have the device's group node open."""
+        node = f"/dev/vfio/{self.group(name)}"
+        script = (
+            f"for fd in /proc/[0-9]*/fd/*; do [ \"$(readlink $fd)\" = {node} ] &&"
+            " cat ${fd%/fd/*}/comm; done; true"
+        )
+        return set(self.lab.ssh(script).stdout.split())
+
+    def held(self, name: str) -> bool:
+        """Tell whether the helper has the device, by the kernel's word alone."""
+        if self.openable(name):
+            return False
+        holders = self.held_by(name)
+        return bool(holders) and all("python" in it or "vfio" in it for it in holders)
+
+    def bind(self, name: str, driver: str = "vfio-pci") -> None:
+        """Bind a device as driverctl does, and wait for it."""
+        self.lab.ssh(f"driverctl --nosave set-override {self.address(name)} {driver}")
+
+    def write(self, path: str, text: str, seconds: int = 60) -> float:
+        """Write to a file of sysfs and return how many seconds the write took."""
+        script = (
+            "import sys,time; began=time.monotonic(); open(sys.argv[1],'w').write(sys.argv[2]);"
+            " print(time.monotonic()-began)"
+        )
+        command = f"timeout {seconds} python3 -c \"{script}\" {path} {text}"
+        return float(self.lab.ssh(command).stdout)

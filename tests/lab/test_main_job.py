@@ -1,0 +1,244 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Declare, hold, wake, let go: the main job on a host that keeps its devices awake.
+
+The host's vfio-pci runs with disable_idle_d3=1, so that a device sleeps only if somebody
+holds it and allows it to. That it is held is asked of the kernel, never of the helper.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from .managed import ASLEEP, ManagedHost
+
+LAB = {"shape": "standard"}
+
+DELAY = 3
+WAKEUP = {"mode": "entry-with-wakeup", "reentry": {"delay": DELAY}}
+HELPER = {
+    "vfio_power_helper_boot_grace": 12,
+    "vfio_power_helper_rebind_delay": 4,
+    "vfio_power_helper_quiet_time": 2,
+}
+FILES = (
+    "/var/lib/vfio-power/declared.json",
+    "/var/lib/vfio-power/devices.json",
+    "/usr/local/lib/vfio-power",
+    "/etc/systemd/system/vfio-powerd.service",
+)
+
+
+def main_rules(host: ManagedHost) -> list[dict]:
+    at = host.address
+    return [
+        {"name": "nic", "address": at("nic"), **WAKEUP},
+        {"name": "disk", "address": at("disk"), "mode": "entry"},
+        {"name": "rng", "address": at("rng"), "mode": "entry"},
+        {"name": "spare", "address": at("spare"), "mode": "none", "reserve": True},
+    ]
+
+
+def stamps(host: ManagedHost) -> str:
+    """When each file that the collection writes was last written, and which file it is."""
+    return host.lab.ssh(f"find {' '.join(FILES)} -type f -printf '%p %i %T@ %C@\\n' | sort").stdout
+
+
+@pytest.fixture(scope="module")
+def converged(host: ManagedHost) -> ManagedHost:
+    host.converge(vfio_power_devices=main_rules(host), **HELPER)
+    return host
+
+
+@pytest.fixture
+def main(converged: ManagedHost) -> ManagedHost:
+    """The host as the first converge left it, whatever a test before this one did."""
+    answer = converged.declare(*main_rules(converged))
+    assert not answer.get("failed"), answer
+    return converged
+
+
+class TestConverge:
+    def test_declared_devices_are_held_and_asleep_and_the_others_awake(self, converged):
+        seen = converged.seen("nic", "disk", "rng", "spare", "warm")
+        states = {name: it.power_state for name, it in seen.items()}
+        assert states == {
+            "nic": "D3cold",
+            "disk": "D3cold",
+            "rng": "D3hot",
+            "spare": "D0",
+            "warm": "D0",
+        }
+        assert all(converged.held(name) for name in ("nic", "disk", "rng", "spare"))
+        assert converged.openable("warm")
+
+    def test_the_answer_tells_engaged_and_reached(self, main):
+        answer = main.declare(*main_rules(main))
+        told = {it["address"]: it for it in answer["devices"]}
+        nic = told[main.address("nic")]
+        assert (nic["engaged"], nic["power_state"]) == ("entry-with-wakeup", "D3cold")
+        assert (nic["held"], nic["rule"]) == (True, "nic")
+        spare = told[main.address("spare")]
+        assert (spare["engaged"], spare["power_state"]) == ("none", "D0")
+        assert not answer["drifted"]
+
+    def test_the_second_converge_changes_nothing_and_wakes_nothing(self, main):
+        devices = main_rules(main)
+        names = ("nic", "disk", "rng")
+        ports = [main.lab.ssh(f"basename $(dirname $(realpath /sys/bus/pci/devices/"
+                 f"{main.address(name)}))").stdout.strip() for name in names]
+        before, files = main.seen(*names, *ports), stamps(main)
+        played = main.converge(vfio_power_devices=devices, **HELPER)
+        after = main.seen(*names, *ports)
+        assert played.changed == 0, played.output
+        assert stamps(main) == files
+        for name, was in before.items():
+            if was.runtime_status == "suspended":
+                assert after[name].active_ms == was.active_ms, f"{name} was woken"
+
+    def test_check_mode_shows_the_right_difference_and_touches_nothing(self, main):
+        rules = main_rules(main)
+        rules[0] = {"name": "nic", "address": main.address("nic"), "mode": "entry"}
+        rules.append({"name": "warm", "address": main.address("warm"), "mode": "entry"})
+        before, files = main.seen("nic", "disk", "rng", "warm"), stamps(main)
+        answer = main.declare(*rules, check=True)
+        assert answer["changed"]
+        changed = {it["address"] for it in answer["devices"] if it["changed"]}
+        assert changed == {main.address("nic"), main.address("warm")}
+        headers = " ".join(it.get("after_header", "") for it in answer["diff"])
+        assert main.address("nic") in headers
+        assert main.address("disk") not in headers
+        assert main.openable("warm")
+        assert stamps(main) == files
+        after = main.seen("nic", "disk", "rng", "warm")
+        for name in ("nic", "disk", "rng"):
+            assert after[name].active_ms == before[name].active_ms, f"{name} was woken"
+
+
+class TestWake:
+    def wakes(self, host: ManagedHost, name: str) -> dict:
+        answer = host.info(devices=[{"address": host.address(name)}])
+        return answer["devices"][0]
+
+    def test_a_stranger_is_counted_once_and_the_device_goes_back_after_the_delay(self, main):
+        main.reaches("nic", "D3cold")
+        before = self.wakes(main, "nic")["wakes"]
+        main.lab.ssh(f"lspci -s {main.address('nic')}")
+        main.reaches("nic", "D0", seconds=2)
+        assert "waiting" in main.ctl(f"show {main.address('nic')}").stdout
+        main.reaches("nic", "D3cold", seconds=DELAY + 10)
+        after = self.wakes(main, "nic")
+        assert after["wakes"]["foreign"] - before["foreign"] == 1
+        assert after["engaged"] == "entry-with-wakeup"
+        assert main.held("nic")
+
+    def test_in_entry_the_kernel_puts_it_back_and_the_time_awake_is_seen(self, main):
+        main.reaches("disk", "D3cold")
+        before = main.seen("disk")["disk"]
+        main.lab.ssh(f"lspci -s {main.address('disk')}")
+        main.reaches("disk", "D3cold")
+        after = main.seen("disk")["disk"]
+        assert after.active_ms > before.active_ms
+        told = self.wakes(main, "disk")
+        assert told["wakes"] is None
+        assert told["active_seconds"] >= before.active_ms / 1000
+
+    def test_two_hundred_mode_changes_of_our_own_are_no_foreign_wake(self, main):
+        before = self.wakes(main, "nic")["wakes"]["foreign"]
+        script = _CHANGE_MODES.format(nic=main.address("nic"), disk=main.address("disk"))
+        main.lab.ssh("python3 -", input=script, timeout=300)
+        assert not main.declare(*main_rules(main)).get("failed")
+        assert self.wakes(main, "nic")["wakes"]["foreign"] == before
+
+    def test_calls_on_one_function_are_no_foreign_wake_of_the_other(self, main):
+        both = [
+            {"name": name, "address": main.address(name), **WAKEUP} for name in ("dual0", "dual1")
+        ]
+        assert not main.declare(*both, settle=15).get("failed")
+        main.reaches("dual1", "D3cold")
+        before = self.wakes(main, "dual1")["wakes"]
+        one = [{**both[0], "mode": "entry"}, both[1]]
+        del one[0]["reentry"]
+        for rules in (one, both):
+            assert not main.declare(*rules, settle=20).get("failed")
+        main.reaches("dual1", "D3cold", seconds=DELAY + 15)
+        after = self.wakes(main, "dual1")["wakes"]
+        assert after["total"] > before["total"], "the port's return wakes both"
+        assert after["foreign"] == before["foreign"]
+
+    def test_one_access_wakes_both_functions_and_both_go_back(self, main):
+        both = [
+            {"name": name, "address": main.address(name), **WAKEUP} for name in ("dual0", "dual1")
+        ]
+        assert not main.declare(*both, settle=15).get("failed")
+        main.reaches("dual0", "D3cold")
+        before = {name: self.wakes(main, name)["wakes"]["foreign"] for name in ("dual0", "dual1")}
+        main.lab.ssh(f"lspci -s {main.address('dual0')}")
+        for name in ("dual0", "dual1"):
+            main.reaches(name, "D3cold", seconds=DELAY + 15)
+            assert self.wakes(main, name)["wakes"]["foreign"] == before[name] + 1
+
+
+_CHANGE_MODES = """
+import sys
+sys.path.insert(0, "/usr/local/lib/vfio-power/current")
+from vfio_power.touch.client import Client
+client = Client()
+for turn in range(200):
+    mode = ("entry", "entry-with-wakeup")[turn % 2]
+    generation = client.call("List", {{}})["generation"]
+    rules = [{{"name": "nic", "address": "{nic}", "mode": mode}},
+             {{"name": "disk", "address": "{disk}", "mode": "entry"}}]
+    answer = client.call("Apply", {{"rules": rules, "exclude": [], "timeout": 60.0,
+                                   "expected_generation": generation}})
+    assert not answer["pending"], answer
+"""
+
+MODES = {
+    "entry": {"mode": "entry"},
+    "wakeup": WAKEUP,
+    "reserve": {"mode": "none", "reserve": True},
+    "none": {"mode": "none"},
+}
+DIRECTIONS = [(a, b) for a in MODES for b in MODES if a != b]
+LOOP = ["none", "entry", "wakeup", "entry", "reserve", "wakeup", "none", "reserve", "entry"]
+LOOP += ["none", "wakeup", "reserve", "none"]
+
+
+class TestChange:
+    def test_the_loop_goes_every_direction(self):
+        assert set(zip(LOOP, LOOP[1:])) == set(DIRECTIONS)
+
+    def test_modes_change_in_every_direction(self, main):
+        for before, after in zip(LOOP, LOOP[1:]):
+            rule = {"name": "nic", "address": main.address("nic"), **MODES[after]}
+            answer = main.declare(rule, settle=10)
+            assert not answer.get("failed"), (before, after, answer)
+            assert answer["changed"], (before, after)
+            state = main.power_state("nic")
+            assert state == ("D3cold" if after in ("entry", "wakeup") else "D0"), (before, after)
+            assert main.held("nic") == (after != "none"), (before, after)
+
+    def test_absent_takes_a_rule_away_and_lets_the_device_go(self, main):
+        rule = {"name": "disk", "state": "absent"}
+        answer = main.declare({**rule, "address": main.address("disk")}, purge=False)
+        assert answer["changed"]
+        assert main.openable("disk")
+        assert main.power_state("disk") == "D0"
+        assert main.held("nic")
+
+    def test_excluded_devices_are_let_go_and_never_matched(self, main):
+        intel = {"name": "intel", "match": {"vendor": ["8086"], "class": ["0200"]}, "mode": "entry"}
+        out = [{"address": main.address("warm")}]
+        answer = main.declare(intel, exclude=out, settle=15)
+        assert not answer.get("failed"), answer
+        assert main.power_state("nic") in ASLEEP
+        assert main.openable("warm")
+        assert main.power_state("warm") == "D0"
+
+    def test_an_empty_list_does_not_purge_a_host(self, main):
+        answer = main.declare()
+        assert answer["failed"]
+        assert "purge" in answer["msg"]
+        assert main.held("nic")
