@@ -1,7 +1,11 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labs and the collection as the tests find them: built, installed, and only then used."""
+"""Labs and the collection as the tests find them: built, installed, and only then used.
+
+A test file says which lab it wants by LAB = {...}. Files that want the same one run one
+after the other in the same lab; there is never more than one.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,59 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from .declared import HELPER, main_rules
 from .host import Lab
 from .managed import BIN, ManagedHost
 from .progress import Progress
 
 REPOSITORY = Path(__file__).parents[2]
+
+
+def wanted_lab(module: Any) -> dict[str, Any]:
+    """What a test file wants of its lab."""
+    return getattr(module, "LAB", {})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the files of one lab together; inside a file nothing moves."""
+    order: dict[str, int] = {}
+    for item in items:
+        order.setdefault(str(wanted_lab(item.module)), len(order))
+    items.sort(key=lambda item: order[str(wanted_lab(item.module))])
+
+
+class OneLab:
+    """The lab that runs now, and the host that is managed in it."""
+
+    def __init__(self, collections: Path) -> None:
+        self._collections = collections
+        self._wanted: dict[str, Any] | None = None
+        self._lab: Lab | None = None
+        self.host: ManagedHost | None = None
+        self.converged = False
+
+    def get(self, wanted: dict[str, Any]) -> ManagedHost:
+        """Return the host of a lab like that, in place of any other lab."""
+        if self.host is None or wanted != self._wanted:
+            self.stop()
+            attached = os.environ.get("VFIO_POWER_LAB")
+            if attached:
+                lab = Lab.attach(attached)
+            else:
+                lab = self._lab = Lab.start(progress=Progress(), **wanted)
+            self._wanted, self.host = wanted, ManagedHost(lab, self._collections)
+        return self.host
+
+    def stop(self) -> None:
+        """End the lab, unless somebody else started it."""
+        if self._lab is not None:
+            self._lab.stop()
+        self._lab = self.host = None
+        self.converged = False
 
 
 @pytest.fixture(scope="session")
@@ -35,19 +84,38 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A booted lab; a test file says which one it wants by LAB = {...}."""
-    attached = os.environ.get("VFIO_POWER_LAB")
-    if attached:
-        yield Lab.attach(attached)
-        return
-    wanted = getattr(request.module, "LAB", {})
-    with Lab.start(progress=Progress(), **wanted) as lab:
-        yield lab
+@pytest.fixture(scope="session")
+def one_lab(collections: Path) -> Iterator[OneLab]:
+    """The place where the running lab is kept."""
+    labs = OneLab(collections)
+    yield labs
+    labs.stop()
 
 
 @pytest.fixture(scope="module")
-def host(lab: Lab, collections: Path) -> ManagedHost:
-    """The lab's host, managed by the installed collection; the helper is not there yet."""
-    return ManagedHost(lab, collections)
+def host(request: pytest.FixtureRequest, one_lab: OneLab) -> ManagedHost:
+    """The host of the lab that the file wants."""
+    return one_lab.get(wanted_lab(request.module))
+
+
+@pytest.fixture(scope="module")
+def lab(host: ManagedHost) -> Lab:
+    """The lab that the file wants."""
+    return host.lab
+
+
+@pytest.fixture(scope="module")
+def converged(host: ManagedHost, one_lab: OneLab) -> ManagedHost:
+    """The host with the helper on it, and the main rules declared."""
+    if not one_lab.converged:
+        host.converge(vfio_power_devices=main_rules(host), **HELPER)
+        one_lab.converged = True
+    return host
+
+
+@pytest.fixture
+def main(converged: ManagedHost) -> ManagedHost:
+    """The host as the first converge left it, whatever a test before this one did."""
+    answer = converged.declare(*main_rules(converged), settle=15)
+    assert not answer.get("failed"), answer
+    return converged

@@ -9,19 +9,11 @@ holds it and allows it to. That it is held is asked of the kernel, never of the 
 
 from __future__ import annotations
 
-import pytest
-
+from .declared import DELAY, HELPER, WAKEUP, main_rules, rule
 from .managed import ASLEEP, ManagedHost
 
 LAB = {"shape": "standard"}
 
-DELAY = 3
-WAKEUP = {"mode": "entry-with-wakeup", "reentry": {"delay": DELAY}}
-HELPER = {
-    "vfio_power_helper_boot_grace": 12,
-    "vfio_power_helper_rebind_delay": 4,
-    "vfio_power_helper_quiet_time": 2,
-}
 FILES = (
     "/var/lib/vfio-power/declared.json",
     "/var/lib/vfio-power/devices.json",
@@ -30,33 +22,9 @@ FILES = (
 )
 
 
-def main_rules(host: ManagedHost) -> list[dict]:
-    at = host.address
-    return [
-        {"name": "nic", "address": at("nic"), **WAKEUP},
-        {"name": "disk", "address": at("disk"), "mode": "entry"},
-        {"name": "rng", "address": at("rng"), "mode": "entry"},
-        {"name": "spare", "address": at("spare"), "mode": "none", "reserve": True},
-    ]
-
-
 def stamps(host: ManagedHost) -> str:
     """When each file that the collection writes was last written, and which file it is."""
     return host.lab.ssh(f"find {' '.join(FILES)} -type f -printf '%p %i %T@ %C@\\n' | sort").stdout
-
-
-@pytest.fixture(scope="module")
-def converged(host: ManagedHost) -> ManagedHost:
-    host.converge(vfio_power_devices=main_rules(host), **HELPER)
-    return host
-
-
-@pytest.fixture
-def main(converged: ManagedHost) -> ManagedHost:
-    """The host as the first converge left it, whatever a test before this one did."""
-    answer = converged.declare(*main_rules(converged))
-    assert not answer.get("failed"), answer
-    return converged
 
 
 class TestConverge:
@@ -99,8 +67,8 @@ class TestConverge:
 
     def test_check_mode_shows_the_right_difference_and_touches_nothing(self, main):
         rules = main_rules(main)
-        rules[0] = {"name": "nic", "address": main.address("nic"), "mode": "entry"}
-        rules.append({"name": "warm", "address": main.address("warm"), "mode": "entry"})
+        rules[0] = rule(main, "nic", mode="entry")
+        rules.append(rule(main, "warm", mode="entry"))
         before, files = main.seen("nic", "disk", "rng", "warm"), stamps(main)
         answer = main.declare(*rules, check=True)
         assert answer["changed"]
@@ -152,14 +120,11 @@ class TestWake:
         assert self.wakes(main, "nic")["wakes"]["foreign"] == before
 
     def test_calls_on_one_function_are_no_foreign_wake_of_the_other(self, main):
-        both = [
-            {"name": name, "address": main.address(name), **WAKEUP} for name in ("dual0", "dual1")
-        ]
+        both = [rule(main, card, **WAKEUP) for card in ("dual0", "dual1")]
         assert not main.declare(*both, settle=15).get("failed")
         main.reaches("dual1", "D3cold")
         before = self.wakes(main, "dual1")["wakes"]
-        one = [{**both[0], "mode": "entry"}, both[1]]
-        del one[0]["reentry"]
+        one = [rule(main, "dual0", mode="entry"), both[1]]
         for rules in (one, both):
             assert not main.declare(*rules, settle=20).get("failed")
         main.reaches("dual1", "D3cold", seconds=DELAY + 15)
@@ -168,9 +133,7 @@ class TestWake:
         assert after["foreign"] == before["foreign"]
 
     def test_one_access_wakes_both_functions_and_both_go_back(self, main):
-        both = [
-            {"name": name, "address": main.address(name), **WAKEUP} for name in ("dual0", "dual1")
-        ]
+        both = [rule(main, card, **WAKEUP) for card in ("dual0", "dual1")]
         assert not main.declare(*both, settle=15).get("failed")
         main.reaches("dual0", "D3cold")
         before = {name: self.wakes(main, name)["wakes"]["foreign"] for name in ("dual0", "dual1")}
@@ -212,8 +175,7 @@ class TestChange:
 
     def test_modes_change_in_every_direction(self, main):
         for before, after in zip(LOOP, LOOP[1:]):
-            rule = {"name": "nic", "address": main.address("nic"), **MODES[after]}
-            answer = main.declare(rule, settle=10)
+            answer = main.declare(rule(main, "nic", **MODES[after]), settle=10)
             assert not answer.get("failed"), (before, after, answer)
             assert answer["changed"], (before, after)
             state = main.power_state("nic")
@@ -221,8 +183,7 @@ class TestChange:
             assert main.held("nic") == (after != "none"), (before, after)
 
     def test_absent_takes_a_rule_away_and_lets_the_device_go(self, main):
-        rule = {"name": "disk", "state": "absent"}
-        answer = main.declare({**rule, "address": main.address("disk")}, purge=False)
+        answer = main.declare(rule(main, "disk", state="absent"), purge=False)
         assert answer["changed"]
         assert main.openable("disk")
         assert main.power_state("disk") == "D0"

@@ -1,0 +1,146 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a host: guests come first, devices are unbound, boots renumber the buses."""
+
+from __future__ import annotations
+
+import json
+
+from .declared import DELAY, GRACE, QUIET, REBIND, WAKEUP, main_rules, rule
+from .guests import guest, start_guest, stop_guest
+from .managed import ManagedHost
+
+LAB = {"shape": "standard"}
+
+
+def codes(host: ManagedHost, card: str) -> dict[str, str]:
+    """The drift codes of a card and their severities."""
+    answer = host.info(devices=[{"address": host.address(card)}])
+    return {it["code"]: it["severity"] for it in answer["devices"][0]["drift"]}
+
+
+def uptime(host: ManagedHost) -> float:
+    """Seconds since the helper is up."""
+    script = (
+        "now=$(cut -d. -f1 /proc/uptime); then=$(systemctl show vfio-powerd"
+        " -P ActiveEnterTimestampMonotonic); echo $((now - then / 1000000))"
+    )
+    return float(host.lab.ssh(script).stdout)
+
+
+class TestGuests:
+    def test_a_released_device_starts_in_a_guest_and_is_back_asleep_after_reclaim(self, main):
+        address = main.address("nic")
+        answer = json.loads(main.ctl(f"release {address} --holder demo/guest --json").stdout)
+        assert answer
+        assert main.openable("nic")
+        with guest(main, "nic"):
+            assert codes(main, "nic") == {"leased": "excused"}
+            assert not main.declare(*main_rules(main)).get("failed")
+            assert main.held_by("nic") == {"qemu-system-x86"}
+        main.ctl(f"reclaim {address} --holder demo/guest")
+        main.reaches("nic", "D3cold")
+        assert main.held("nic")
+
+    def test_release_is_bounded_and_also_takes_devices_that_are_not_held(self, main):
+        script = "import time,subprocess,sys; b=time.monotonic(); " \
+            "subprocess.run(['vfio-powerctl','release',*sys.argv[1:],'--holder','x'],check=True);" \
+            "print(time.monotonic()-b)"
+        cards = [main.address(card) for card in ("nic", "warm", "edu")]
+        took = main.lab.ssh(f"python3 -c \"{script}\" {' '.join(cards)}").stdout.split()[-1]
+        assert float(took) < 10
+        assert all(main.openable(card) for card in ("nic", "warm"))
+        main.ctl(f"reclaim {' '.join(cards)}")
+        main.reaches("nic", "D3cold")
+
+    def test_one_holder_never_ends_the_lease_of_another(self, main):
+        address = main.address("nic")
+        main.ctl(f"release {address} --holder first")
+        main.ctl(f"release {address} --holder second")
+        main.ctl(f"reclaim {address} --holder second")
+        assert main.openable("nic")
+        refused = main.ctl(f"reclaim {address} --holder second", check=False)
+        assert refused.returncode == 1
+        assert "first" in refused.stderr
+        main.ctl(f"reclaim {address}")
+        main.reaches("nic", "D3cold")
+
+    def test_a_lease_with_an_end_ends_and_the_device_is_retaken_after_the_quiet_time(self, main):
+        main.ctl(f"release {main.address('nic')} --holder short --ttl 1")
+        assert main.openable("nic")
+        main.reaches("nic", "D3cold", seconds=1 + QUIET + 15)
+        assert main.held("nic")
+
+    def test_a_guest_that_already_runs_is_excused_and_never_disturbed(self, main):
+        assert not main.declare(rule(main, "disk", mode="entry")).get("failed")
+        with guest(main, "nic"):
+            answer = main.declare(*main_rules(main))
+            assert not answer.get("failed"), answer
+            told = {it["address"]: it for it in answer["devices"]}
+            busy = told[main.address("nic")]["drift"]
+            assert [(it["code"], it["severity"]) for it in busy] == [("busy", "excused")]
+            assert "qemu-system-x86" in busy[0]["message"]
+            assert main.held_by("nic") == {"qemu-system-x86"}
+        main.ctl(f"reclaim {main.address('nic')}")
+        main.reaches("nic", "D3cold")
+
+
+class TestBinding:
+    def test_an_unbind_returns_at_once_and_after_a_bind_the_device_is_held_again(self, main):
+        address = main.address("nic")
+        took = main.write("/sys/bus/pci/drivers/vfio-pci/unbind", address)
+        assert took < 2, f"the unbind took {took:.1f} s"
+        assert codes(main, "nic") == {"not-bound": "drift"}
+        main.lab.ssh(f"echo {address} > /sys/bus/pci/drivers_probe")
+        assert main.openable("nic"), "a guest gets its chance first"
+        main.reaches("nic", "D3cold", seconds=REBIND + 15)
+        assert main.held("nic")
+
+    def test_unbinding_one_function_lets_its_whole_group_go(self, main):
+        both = [rule(main, card, **WAKEUP) for card in ("dual0", "dual1")]
+        assert not main.declare(*both, settle=15).get("failed")
+        address = main.address("dual0")
+        took = main.write("/sys/bus/pci/drivers/vfio-pci/unbind", address)
+        assert took < 2, f"the unbind took {took:.1f} s"
+        assert main.openable("dual1")
+        main.lab.ssh(f"echo {address} > /sys/bus/pci/drivers_probe")
+        main.reaches("dual1", "D3cold", seconds=REBIND + DELAY + 20)
+
+
+class TestBoots:
+    def test_after_a_reboot_devices_are_held_again_without_ansible(self, main):
+        main.lab.reboot()
+        names = [card for card in ("nic", "disk", "rng")]
+        for name in names:
+            main.reaches(name, "D3hot" if name == "rng" else "D3cold", seconds=GRACE + 30)
+        assert all(main.held(name) for name in [*names, "spare"])
+        assert not main.info()["drifted"]
+
+    def test_a_guest_that_starts_first_after_a_boot_has_its_device(self, main):
+        main.lab.reboot()
+        with guest(main, "nic"):
+            main.reaches("disk", "D3cold", seconds=GRACE + 30)
+            assert main.held_by("nic") == {"qemu-system-x86"}
+            assert codes(main, "nic") == {"busy": "excused"}
+
+    def test_an_added_card_that_shifts_the_buses_is_not_taken_for_the_declared_one(self, main):
+        declared = {card: main.address(card) for card in ("nic", "disk", "rng", "spare")}
+        main.lab.restart(shape="shifted")
+        try:
+            here = {address: card for card, address in main.lab.devices.items()}
+            main.lab.wait_for(lambda: uptime(main) > GRACE + 5, 60, "the grace to be over")
+            for card, address in declared.items():
+                stranger = here[address]
+                assert stranger != card, "the buses did not shift"
+                assert codes(main, address) == {"identity-changed": "drift"}
+                assert main.openable(stranger), f"{stranger} was taken for {card}"
+        finally:
+            main.lab.restart(shape="standard")
+
+
+def test_a_device_that_qemu_cannot_have_says_why(main):
+    complaint = start_guest(main, "nic")
+    if not complaint:
+        stop_guest(main)
+    assert "busy" in complaint.lower()
