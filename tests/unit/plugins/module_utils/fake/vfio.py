@@ -38,7 +38,6 @@ class Counter:
         if number < 0:
             raise refusal(errno.EINVAL)
         self._number = os.dup(number)  # EBADF, as the kernel says
-        os.set_inheritable(self._number, False)
         if "[eventfd]" not in os.readlink(f"/proc/self/fd/{self._number}"):
             self.drop()
             raise refusal(errno.EINVAL)

@@ -1,0 +1,139 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host's sysfs and /dev show, as a folder that touch/sysfs.py can read.
+
+Files are replaced, never rewritten, so that a reader in another thread sees whole values.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+
+from .power import Function, Port
+
+if TYPE_CHECKING:
+    from .host import FakeDevice
+
+_ROOT = "pci0000:00"
+
+
+class Tree:
+    """The folder; ``sys`` and ``dev`` are what /sys and /dev are elsewhere."""
+
+    def __init__(self, folder: Path, *, disable_idle_d3: bool, cdev: bool, iommu: bool) -> None:
+        self._sys, self._dev = folder / "sys", folder / "dev"
+        self.sys, self.dev = str(self._sys), str(self._dev)
+        for name in ("bus/pci/devices", "bus/pci/slots", "bus/pci/drivers", f"devices/{_ROOT}"):
+            (self._sys / name).mkdir(parents=True)
+        (self._sys / "kernel/iommu_groups").mkdir(parents=True)
+        _write(
+            self._sys / "module/vfio_pci/parameters/disable_idle_d3",
+            "Y" if disable_idle_d3 else "N",
+        )
+        if iommu:
+            _write(self._dev / "vfio/vfio", "")
+        if cdev:
+            _write(self._dev / "iommu", "")
+
+    def add_port(self, port: Port) -> None:
+        """Show a port."""
+        path = self._sys / "devices" / _ROOT / str(port.address)
+        ids = {"vendor": "0x1b36", "device": "0x000c", "class": "0x060400"}
+        subsystem = {"subsystem_vendor": "0x0000", "subsystem_device": "0x0000"}
+        for name, value in {**ids, **subsystem, "secondary_bus_number": "0"}.items():
+            _write(path / name, value)
+        self._link(port.address, path)
+        self._show_driver(path, "pcieport")
+
+    def add(self, device: FakeDevice) -> None:
+        """Show a device without a driver."""
+        path = self._place(device.function)
+        identity = device.identity
+        values = {
+            "vendor": f"0x{identity.vendor}",
+            "device": f"0x{identity.device}",
+            "subsystem_vendor": f"0x{identity.subsystem_vendor}",
+            "subsystem_device": f"0x{identity.subsystem_device}",
+            "class": f"0x{identity.class_code}",
+            "numa_node": str(device.numa_node),
+            "reset_method": " ".join(device.resets),
+        }
+        if identity.class_code.startswith("03"):
+            values["boot_vga"] = str(int(device.boot_vga))
+        for name, value in values.items():
+            _write(path / name, value)
+        group = self._sys / "kernel/iommu_groups" / str(device.group)
+        (group / "devices").mkdir(parents=True, exist_ok=True)
+        (group / "devices" / str(device.address)).symlink_to(path)
+        (path / "iommu_group").symlink_to(group)
+        if device.slot is not None:
+            place = str(device.address).rpartition(".")[0]
+            _write(self._sys / "bus/pci/slots" / device.slot / "address", place)
+        self._link(device.address, path)
+        self.show_power(device.function)
+
+    def remove(self, device: FakeDevice) -> None:
+        """Show it no longer."""
+        name = str(device.address)
+        (self._sys / "bus/pci/devices" / name).unlink()
+        (self._sys / "kernel/iommu_groups" / str(device.group) / "devices" / name).unlink()
+        shutil.rmtree(self._place(device.function))
+
+    def show_power(self, function: Function) -> None:
+        """Show what the function does."""
+        path = self._place(function)
+        values = {
+            "power_state": function.power_state,
+            "d3cold_allowed": str(int(function.d3cold_allowed)),
+            "power/runtime_status": function.runtime_status,
+            "power/control": function.control,
+            "power/runtime_active_time": str(function.spent_ms("active")),
+            "power/runtime_suspended_time": str(function.spent_ms("suspended")),
+        }
+        for name, value in values.items():
+            _write(path / name, value)
+
+    def show_driver(self, device: FakeDevice) -> None:
+        """Show the driver's link, and the nodes there are because of it."""
+        path = self._place(device.function)
+        self._show_driver(path, device.driver)
+        shutil.rmtree(path / "vfio-dev", ignore_errors=True)
+        if device.vfio is not None:
+            (path / "vfio-dev" / (device.cdev or "vfio0")).mkdir(parents=True)
+        if device.cdev is not None:
+            _write(path / "vfio-dev" / device.cdev / "dev", "510:0")
+            _write(self._dev / "vfio/devices" / device.cdev, "")
+        node = self._dev / "vfio" / str(device.group)
+        if any(member.vfio for member in device.iommu_group.members):
+            _write(node, "")
+        elif node.exists():
+            node.unlink()
+
+    def _show_driver(self, path: Path, driver: str | None) -> None:
+        link = path / "driver"
+        if link.is_symlink():
+            link.unlink()
+        if driver is not None:
+            link.symlink_to(self._sys / "bus/pci/drivers" / driver)
+
+    def _link(self, address: PciAddress, path: Path) -> None:
+        (self._sys / "bus/pci/devices" / str(address)).symlink_to(path)
+
+    def _place(self, function: Function) -> Path:
+        place = self._sys / "devices" / _ROOT
+        if function.port is not None:
+            place /= str(function.port.address)
+        return place / str(function.address)
+
+
+def _write(path: Path, value: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}")
+    beside.write_text(value + "\n")
+    os.replace(beside, path)
