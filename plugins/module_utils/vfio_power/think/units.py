@@ -13,6 +13,9 @@ from ..words.facts import Facts
 OWN_RESETS = frozenset(("flr", "af_flr", "pm"))
 """Reset methods that reach one function only; what has none is reset with its slot or bus."""
 
+HARMLESS_DRIVERS = ("pci-stub", "pcieport")
+"""Drivers that do no DMA of their own, so that VFIO accepts them in a group."""
+
 Devices = Mapping[PciAddress, Facts]
 Set = tuple[PciAddress, ...]
 
@@ -40,6 +43,17 @@ def iommu_unit(address: PciAddress, devices: Devices) -> Set:
         if other.iommu_group == facts.iommu_group and not other.bridge
     )
     return _with(address, group)
+
+
+def host_drivers(address: PciAddress, devices: Devices) -> dict[PciAddress, str]:
+    """Return who else of the IOMMU group is on a host driver: the group is not viable then."""
+    return {
+        other: devices[other].driver or ""
+        for other in iommu_unit(address, devices)
+        if other != address
+        and not devices[other].vfio
+        and devices[other].driver not in (None, *HARMLESS_DRIVERS)
+    }
 
 
 def reset_set(address: PciAddress, devices: Devices) -> Set:

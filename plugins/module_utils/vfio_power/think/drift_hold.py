@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the helper does with a device against what its rule asks, and who else has it.
+
+Each check returns the drift it finds, or None; drift.py has their order.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from ..words.mode import Expect, Mode
+from ..words.report import Drift
+from .codes import found
+from .drift_case import RUNNING, Case, seconds
+
+
+def stuck(case: Case) -> Optional[Drift]:
+    """Find a call into the kernel that does not return."""
+    running = case.hold.running if case.hold else None
+    if running is None or case.now - running.since <= case.patience:
+        return None
+    lasting = seconds(case.now - running.since)
+    message = f"{case.subject}: {running.call} has not returned from the kernel for {lasting}"
+    return found("stuck", message, "Look at the kernel log; the device may hang in a reset")
+
+
+def leased(case: Case) -> Optional[Drift]:
+    """Find a device that was given to somebody, declared or not."""
+    leases = case.hold.leases if case.hold else ()
+    if not leases:
+        return None
+    holders = " and ".join(
+        lease.holder + (f" for {seconds(lease.until - case.now)} more" if lease.until else "")
+        for lease in leases
+    )
+    hint = f"It comes back with: vfio-powerctl reclaim {case.address} --holder {leases[0].holder}"
+    return found("leased", f"{case.subject} is lent to {holders}", hint)
+
+
+def undeclared_hold(case: Case) -> Optional[Drift]:
+    """Find a device that is held though no rule has it."""
+    if case.rule is not None or not case.held:
+        return None
+    message = f"{case.subject} is held by the helper and not declared"
+    return found("undeclared-hold", message, "Converge this host again; then it is let go")
+
+
+def busy(case: Case) -> Optional[Drift]:
+    """Find a device that a guest has: its state is the guest's business."""
+    rule, failure = case.rule, case.hold.failure if case.hold else None
+    if rule is None or case.held or not (rule.holds or rule.expect is not Expect.ANY):
+        return None
+    hint = f"When it is free: vfio-powerctl reclaim {case.address}, or converge again"
+    if case.opened_by:
+        openers = " and ".join(case.opened_by)
+        return found("busy", f"{case.subject} is in use by {openers}", hint)
+    if failure is not None and failure.code == "busy":
+        message = f"{case.subject} was in use by somebody else when the helper wanted to open it"
+        return found("busy", message, hint)
+    return None
+
+
+def failed(case: Case) -> Optional[Drift]:
+    """Pass on what the helper could not do; of no interest once the rule asks nothing of it."""
+    failure = case.hold.failure if case.hold else None
+    if failure is None or case.rule is None or not (case.rule.holds or case.held):
+        return None
+    hint = failure.hint or "Look at the kernel log: journalctl -k"
+    return found(failure.code, failure.message, hint)
+
+
+def waiting(case: Case) -> Optional[Drift]:
+    """Find a device that was woken and has its time to be entered again."""
+    until = case.hold.waiting_until if case.hold else None
+    if until is None or case.rule is None or case.rule.mode is not Mode.ENTRY_WITH_WAKEUP:
+        return None
+    message = f"{case.subject} was woken; low power is entered again in {seconds(until - case.now)}"
+    return found("waiting", message, "Nothing to do; see vfio-powerctl watch for what wakes it")
+
+
+def mode_mismatch(case: Case) -> Optional[Drift]:
+    """Compare the mode; without the helper nobody knows it, and that is told of the host."""
+    rule, hold = case.rule, case.hold
+    if rule is None or (hold is None and case.helper != RUNNING):
+        return None
+    engaged = hold.engaged if hold is not None else Mode.NONE
+    if case.held == rule.holds and engaged is rule.mode:
+        return None
+    wanted = f"mode {rule.mode}{', reserved' if rule.reserve else ''}"
+    stands = f"held with mode {engaged} engaged" if case.held else "not held"
+    message = f"{case.subject} is declared {wanted}, and is {stands}{_meanwhile(case)}"
+    hint = f"Converge again, or: vfio-powerctl reclaim {case.address}"
+    return found("mode-mismatch", message, hint)
+
+
+def _meanwhile(case: Case) -> str:
+    hold = case.hold
+    if hold is not None and hold.running is not None:
+        return f"; {hold.running.call} is under way for {seconds(case.now - hold.running.since)}"
+    if hold is not None and hold.taken_after is not None and not hold.held:
+        return f"; it is taken in {seconds(hold.taken_after - case.now)}"
+    return ""

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Declared against seen, for the host as a whole: the helper, its files, and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Optional
+
+from ..words.declaration import Declaration
+from ..words.report import Drift
+from ..words.version import API_REVISION, VERSION
+from .codes import found
+from .drift_case import ABSENT, RUNNING
+
+
+class HostCase(NamedTuple):
+    """What is known of a host's helper and declaration at one moment."""
+
+    helper: str = RUNNING  # running, absent or down
+    api_revision: Optional[int] = None  # what the helper speaks; None: not known
+    version: str = ""  # of the helper; empty: not known
+    damaged: str = ""  # a sentence on each stored file that could not be used
+    declaration: Declaration = Declaration()
+    matched: Mapping[str, int] = {}  # rule name: how many devices it found
+
+
+def judge_host(case: HostCase) -> list[Drift]:
+    """Return what differs on the host itself; each device is judged by drift.judge."""
+    told = (_helper_down(case), _api_mismatch(case) or _outdated(case), _damaged(case))
+    return [drift for drift in told if drift is not None] + list(_miscounted(case))
+
+
+def _helper_down(case: HostCase) -> Optional[Drift]:
+    if case.helper == RUNNING:
+        return None
+    holding = sum(rule.holds for rule in case.declaration.rules)
+    if case.helper == ABSENT:
+        message = f"the helper is not installed, and rules that ask it to hold devices: {holding}"
+        hint = "Install it with the role vfio.power.helper"
+        return found("helper-down", message, hint) if holding else None
+    message = "the helper is installed and does not answer on its socket"
+    return found("helper-down", message, "Look at: systemctl status vfio-powerd.service")
+
+
+def _api_mismatch(case: HostCase) -> Optional[Drift]:
+    if case.api_revision in (None, API_REVISION):
+        return None
+    message = f"the helper speaks API revision {case.api_revision}, and {API_REVISION} is needed"
+    hint = "Install the helper of this collection with the role vfio.power.helper"
+    return found("api-mismatch", message, hint)
+
+
+def _outdated(case: HostCase) -> Optional[Drift]:
+    if not case.version or _numbers(case.version) >= _numbers(VERSION):
+        return None
+    message = f"the helper runs version {case.version}, and {VERSION} is at hand"
+    return found("helper-outdated", message, "Update it with the role vfio.power.helper")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdecimal()]
+
+
+def _damaged(case: HostCase) -> Optional[Drift]:
+    if not case.damaged:
+        return None
+    hint = "Converge again: that writes what the playbook declares"
+    return found("state-damaged", case.damaged.rstrip("."), hint)
+
+
+def _miscounted(case: HostCase) -> Iterator[Drift]:
+    for rule in case.declaration.rules:
+        matched = case.matched.get(rule.name, 0)
+        if rule.count is None or rule.count == matched:
+            continue
+        message = f"rule {rule.name!r} finds {matched} devices, and {rule.count} are expected"
+        hint = "Look at passed_over for devices on host drivers, and for missing ones"
+        yield found("count-mismatch", message, hint)
