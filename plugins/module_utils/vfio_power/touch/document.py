@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A picture of a host as plain data: what modules return and ``--json`` prints.
+
+Times are ISO 8601 in UTC, durations are seconds. What is not known is null.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Optional
+
+from ..think.wire import drift_to_json
+from ..words.declaration import Rule
+from ..words.report import Lease, Wakes
+from .view import DeviceView, HostView, Opener
+
+Document = dict[str, Any]
+
+
+def iso(moment: Optional[float]) -> Optional[str]:
+    """Return a time since the epoch as ``2026-11-23T07:05:00Z``."""
+    return None if moment is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def host_document(view: HostView) -> Document:
+    """Return the whole picture."""
+    return {
+        "host": view.host._asdict(),
+        "helper": helper_document(view),
+        "devices": [device_document(device, asked=view.helper.answered) for device in view.devices],
+        "drift": [drift_to_json(drift) for drift in view.drift],
+        "drifted": view.drifted,
+        "summary": view.summary()._asdict(),
+        "limited": view.limited,
+    }
+
+
+def helper_document(view: HostView) -> Document:
+    """Return what is known of the helper."""
+    helper = view.helper
+    return {
+        "installed": helper.state != "absent",
+        "running": None if helper.state == "unknown" else helper.state == "running",
+        "version": helper.version or None,
+        "api_revision": helper.api_revision,
+    }
+
+
+def device_document(view: DeviceView, *, asked: bool = True) -> Document:
+    """Return one device; ``asked`` tells whether the helper could be asked about it."""
+    facts, power, hold = view.facts, view.power, view.hold
+    identity = facts.identity if facts else view.known.identity if view.known else None
+    return {
+        "address": str(view.address),
+        "model": facts.model if facts and facts.model else None,
+        "vendor": identity.vendor if identity else None,
+        "device": identity.device if identity else None,
+        "class": identity.class_code if identity else None,
+        "driver": facts.driver if facts else None,
+        "iommu_group": facts.iommu_group if facts else None,
+        "unit": [str(member) for member in view.unit],
+        "power_set": [str(member) for member in view.power_set],
+        "declared": _declared(view.rule),
+        "state": hold.state if hold else None,
+        "held": hold.held if hold else (False if asked else None),
+        "engaged": hold.engaged.value if hold else ("none" if asked else None),
+        "power_state": power.power_state if power else None,
+        "runtime_status": power.runtime_status if power else None,
+        "suspended_seconds": power.suspended_ms / 1000 if power else None,
+        "active_seconds": power.active_ms / 1000 if power else None,
+        "wakes": _wakes(hold.wakes) if hold and hold.wakes else None,
+        "waiting_until": iso(hold.waiting_until) if hold else None,
+        "opened_by": [_opener(opener) for opener in view.opened_by],
+        "lease": [_lease(lease) for lease in hold.leases] if hold else [],
+        "drift": [drift_to_json(drift) for drift in view.drift],
+    }
+
+
+def _declared(rule: Optional[Rule]) -> Optional[Document]:
+    if rule is None:
+        return None
+    return {
+        "rule": rule.name,
+        "mode": rule.mode.value,
+        "reserve": rule.reserve,
+        "expect": rule.expect.value,
+    }
+
+
+def _opener(opener: Opener) -> Document:
+    return {"pid": opener.pid, "command": opener.command}
+
+
+def _wakes(wakes: Wakes) -> Document:
+    return {"total": wakes.total, "foreign": wakes.foreign, "last": iso(wakes.last)}
+
+
+def _lease(lease: Lease) -> Document:
+    return {"holder": lease.holder, "since": iso(lease.since), "until": iso(lease.until)}

@@ -1,0 +1,248 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at a host as a whole: declared, held and reached, side by side, and what differs.
+
+Looking never touches. Files that sysfs answers from memory are read, the helper answers from
+memory too, and processes are found by the links below /proc. No device node is opened and
+no ioctl is made, so that a sleeping device sleeps on.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import Callable, Iterable, Mapping, NamedTuple, Optional, Sequence
+
+from ..think.drift import ABSENT, DOWN, RUNNING, Case, HostCase, judge, judge_host
+from ..think.resolve import resolve
+from ..think.select import fits
+from ..think.units import power_set, unit
+from ..think.wire import Fields, report_from_json
+from ..words.address import PciAddress
+from ..words.declaration import Declaration, Known, Match, Resolution, Selector
+from ..words.errors import VfioPowerError
+from ..words.facts import Facts, HostFacts
+from ..words.report import Drift, HoldReport
+from ..words.version import API_REVISION
+from .client import Client, NoHelper, NotAllowed
+from .openers import openers, openers_of
+from .store import Loaded, Store
+from .sysfs import Sysfs
+from .view import DeviceView, HelperView, HostView, Opener
+
+CODE = "/usr/local/lib/vfio-power/current"
+
+Devices = dict[PciAddress, Facts]
+Describe = Callable[[Mapping[PciAddress, Facts]], Devices]
+
+
+def look(
+    client: Optional[Client],
+    sysfs: Sysfs,
+    store: Store,
+    *,
+    selectors: Sequence[Selector] = (),
+    describe: Optional[Describe] = None,
+    proc: str = "/proc",
+    code: str = CODE,
+    root: Optional[bool] = None,
+    settle: float = 5.0,
+    now: Optional[float] = None,
+) -> HostView:
+    """Take one picture of a host.
+
+    Without selectors it shows every device that is bound to a VFIO driver, declared or known
+    to the helper. ``client`` None: the helper is not asked. ``describe`` adds what udev knows
+    (touch/udev.py), and may raise ImportError. ``code`` tells whether a helper is installed.
+    A device is not judged by its power state before it had ``settle`` seconds to sleep.
+    """
+    root = os.geteuid() == 0 if root is None else root
+    loaded = store.load() if root else Loaded()
+    devices, described = _devices(sysfs, describe)
+    resolution = _resolution(loaded, devices, described)
+    answer = _ask(client, code)
+    ground = _Ground(
+        declaration=loaded.declaration,
+        resolution=resolution,
+        devices=devices,
+        answer=answer,
+        host=sysfs.host(),
+        openers=openers(proc, answer.helper.pid) if root and _any_vfio(devices) else {},
+        settle=settle,
+        now=time.time() if now is None else now,
+    )
+    views = tuple(_view(address, ground, sysfs) for address in _shown(ground, selectors))
+    return HostView(
+        host=ground.host,
+        helper=answer.helper,
+        declaration=loaded.declaration,
+        devices=views,
+        matched=dict(resolution.matched),
+        passed_over=resolution.passed_over,
+        drift=_host_drift(ground, loaded.damaged),
+        limited=not root,
+    )
+
+
+class _Answer(NamedTuple):
+    """What the helper said."""
+
+    helper: HelperView
+    holds: Mapping[PciAddress, HoldReport] = {}
+    damaged: str = ""
+
+
+class _Ground(NamedTuple):
+    """All that the views of single devices are made from."""
+
+    declaration: Declaration
+    resolution: Resolution
+    devices: Devices
+    answer: _Answer
+    host: HostFacts
+    openers: Mapping[str, tuple[Opener, ...]]
+    settle: float
+    now: float
+
+    def known(self, address: PciAddress) -> Optional[Known]:
+        return next((it for it in self.resolution.known if it.address == address), None)
+
+
+def _devices(sysfs: Sysfs, describe: Optional[Describe]) -> tuple[Devices, bool]:
+    """Return the devices, and whether udev was asked about them."""
+    devices = sysfs.devices()
+    if describe is None:
+        return devices, False
+    try:
+        return describe(devices), True
+    except ImportError:
+        return devices, False
+
+
+def _resolution(loaded: Loaded, devices: Devices, described: bool) -> Resolution:
+    """Apply the rules; where udev could not be asked, those it is needed for stay as they were."""
+    matches = [rule.selector for rule in loaded.declaration.rules]
+    by_property = any(isinstance(match, Match) and match.property for match in matches)
+    if by_property and not described:
+        counted = Counter(entry.rule for entry in loaded.known)
+        return Resolution(loaded.known, dict(counted))
+    return resolve(loaded.declaration, devices, loaded.known)
+
+
+def _ask(client: Optional[Client], code: str) -> _Answer:
+    installed = DOWN if os.path.exists(code) else ABSENT
+    if client is None:
+        return _Answer(HelperView(installed))
+    try:
+        return _answer(client)
+    except NotAllowed as error:
+        return _Answer(HelperView("unknown", trouble=str(error)))
+    except NoHelper as error:
+        return _Answer(HelperView(installed, trouble=str(error)))
+    except VfioPowerError as error:
+        return _Answer(HelperView(DOWN, trouble=str(error)))
+
+
+def _answer(client: Client) -> _Answer:
+    status = Fields(client.call("GetStatus"), "status")
+    helper = HelperView(
+        state=RUNNING,
+        version=status.get("version", str, ""),
+        api_revision=status.get("api_revision", int, 0),
+        pid=status.optional("pid", int),
+    )
+    if helper.api_revision != API_REVISION:
+        return _Answer(helper)  # what it says of devices may mean something else
+    answer = Fields(client.call("List"), "answer")
+    reports = answer.each("devices", report_from_json)
+    holds = {report.address: report for report in reports}
+    return _Answer(helper._replace(answered=True), holds, answer.get("damaged", str, ""))
+
+
+def _any_vfio(devices: Devices) -> bool:
+    return any(facts.vfio for facts in devices.values())
+
+
+def _shown(ground: _Ground, selectors: Sequence[Selector]) -> list[PciAddress]:
+    ours = {entry.address for entry in ground.resolution.known} | set(ground.answer.holds)
+    bound = {address for address, facts in ground.devices.items() if facts.vfio}
+    if not selectors:
+        return sorted(ours | bound)
+    return sorted(
+        {it for selector in selectors for it in _selected(selector, ground, ours | bound)}
+    )
+
+
+def _selected(selector: Selector, ground: _Ground, usual: set[PciAddress]) -> Iterable[PciAddress]:
+    """Yield what a selector means; only one that names a driver reaches beyond VFIO."""
+    if isinstance(selector, PciAddress):
+        yield selector
+        return
+    for address, facts in ground.devices.items():
+        if (selector.driver or address in usual) and fits(selector, facts):
+            yield address
+
+
+def _view(address: PciAddress, ground: _Ground, sysfs: Sysfs) -> DeviceView:
+    facts, known = ground.devices.get(address), ground.known(address)
+    hold = ground.answer.holds.get(address)
+    opened_by = openers_of(facts, ground.openers) if facts and not (hold and hold.held) else ()
+    view = DeviceView(
+        address=address,
+        facts=facts,
+        power=sysfs.power(address),
+        known=known,
+        rule=ground.declaration.rule(known.rule) if known else None,
+        hold=hold,
+        opened_by=opened_by,
+        unit=unit(address, ground.devices),
+        power_set=power_set(address, ground.devices),
+    )
+    return view._replace(drift=_device_drift(view, ground))
+
+
+def _device_drift(view: DeviceView, ground: _Ground) -> tuple[Drift, ...]:
+    case = Case(
+        address=view.address,
+        rule=view.rule,
+        known=view.known,
+        facts=view.facts,
+        power=view.power,
+        hold=view.hold,
+        helper=RUNNING if ground.answer.helper.answered else DOWN,
+        host=ground.host,
+        group_drivers=_group_drivers(view.facts, ground.devices),
+        opened_by=tuple(str(opener) for opener in view.opened_by),
+        settle=ground.settle,
+        now=ground.now,
+    )
+    return tuple(judge(case))
+
+
+def _host_drift(ground: _Ground, damaged: str) -> tuple[Drift, ...]:
+    helper = ground.answer.helper
+    case = HostCase(
+        helper=RUNNING if helper.state == "unknown" else helper.state,
+        api_revision=helper.api_revision,
+        version=helper.version,
+        damaged=damaged or ground.answer.damaged,
+        declaration=ground.declaration,
+        matched=ground.resolution.matched,
+    )
+    return tuple(judge_host(case))
+
+
+def _group_drivers(facts: Optional[Facts], devices: Devices) -> Mapping[PciAddress, str]:
+    """Return the devices of the same IOMMU group that a host driver has."""
+    if facts is None or facts.iommu_group is None:
+        return {}
+    return {
+        other.address: other.driver
+        for other in devices.values()
+        if other.iommu_group == facts.iommu_group
+        and other.address != facts.address
+        and other.driver is not None
+        and not (other.vfio or other.bridge)
+    }

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes have VFIO nodes open, found in /proc without opening any of them.
+
+Only root sees the descriptors of others. Pid and command name are all that is read.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Iterator, Mapping, Optional
+
+from ..words.facts import Facts
+from .view import Opener
+
+NODES = "/dev/vfio/"
+
+
+def openers(proc: str = "/proc", without: Optional[int] = None) -> dict[str, tuple[Opener, ...]]:
+    """Return the openers of each VFIO node by its path, leaving out one process."""
+    found: dict[str, tuple[Opener, ...]] = {}
+    for pid in _numbers(proc):
+        nodes = set() if pid == without else set(_nodes(f"{proc}/{pid}/fd"))
+        opener = Opener(pid, _command(f"{proc}/{pid}/comm")) if nodes else None
+        for node in nodes:
+            found[node] = (*found.get(node, ()), *filter(None, (opener,)))
+    return found
+
+
+def openers_of(facts: Facts, found: Mapping[str, tuple[Opener, ...]]) -> tuple[Opener, ...]:
+    """Return who has the device open: by its own node, or by that of its group."""
+    nodes = []
+    if facts.iommu_group is not None:
+        nodes.append(f"{NODES}{facts.iommu_group}")
+    if facts.cdev is not None:
+        nodes.append(f"{NODES}devices/{facts.cdev}")
+    return tuple(sorted({opener for node in nodes for opener in found.get(node, ())}))
+
+
+def _numbers(folder: str) -> list[int]:
+    return sorted(int(name) for name in os.listdir(folder) if name.isdecimal())
+
+
+def _nodes(folder: str) -> Iterator[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return  # it ended, or is not ours to see
+    for name in names:
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue
+        if target.startswith(NODES):
+            yield target
+
+
+def _command(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as name:
+            return name.read().strip()
+    except OSError:
+        return "unknown"
