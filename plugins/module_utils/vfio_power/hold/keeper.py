@@ -77,8 +77,8 @@ class Keeper:
 
     def wait_for(self, ask: Ask, timeout: Optional[float], begin: Callable[[], None]) -> None:
         """Begin something and let a request wait until its devices have settled."""
+        begin()  # what settles on the way there is not yet the answer
         self.asks.add(ask, timeout)
-        begin()
         for address in list(ask.pending):
             self.refresh(address)
         self.asks.close_empty(ask)
