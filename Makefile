@@ -15,11 +15,14 @@ PYTHON ?= python3
 help: ## Say what each word does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: $(NOX) ## Run every check and test, in this order of lanes: lab beside all others
+test: $(NOX) ## Run every check and test there is
 	@$(RUNNER)/bin/python tools/checks.py $(NOX)
 
 lint: $(NOX) ## Check style and likely mistakes: ruff, yamllint, shellcheck, ansible-lint, licences
 	@$(SESSION) lint ansible-lint licences
+
+format: $(NOX) ## Rewrite the Python files into the style that lint asks for (ARGS: only these)
+	@$(SESSION) format -- $(ARGS)
 
 types: $(NOX) ## Check types, and that Python 3.9 can run what goes to a host
 	@$(SESSION) types floor
@@ -36,6 +39,15 @@ integration: $(NOX) ## Run the integration tests that need no device
 docs: $(NOX) ## Check the documentation and the changelog
 	@$(SESSION) docs changelog
 
+build: $(NOX) ## Build the collection, install it somewhere and let Ansible list it
+	@$(SESSION) build
+
+lab-tests: $(NOX) ## Run the tests on virtual hosts, one file after the other
+	@$(NOX) --non-interactive --tags lab
+
+soak: $(NOX) ## Run the long counts on a virtual host
+	@$(SESSION) soak
+
 clean: ## Remove what the checks left in this checkout
 	@rm -rf tests/output .ansible .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis *.tar.gz
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -49,4 +61,4 @@ $(NOX): tools/constraints.txt tools/packages
 	@$(RUNNER)/bin/python -m pip install --quiet --constraint tools/constraints.txt nox
 	@touch $@
 
-.PHONY: help test lint types unit sanity integration docs clean distclean
+.PHONY: help test lint format types unit sanity integration docs build lab-tests soak clean distclean

@@ -5,24 +5,21 @@
 """The sessions of the checks. `make help` lists the words people use, `nox --list` all sessions.
 
 Every session can run alone. `make test` runs all that carry a lane tag, through tools/checks.py.
-What a tool is for, and how to run a single test, is told in docs/development.md.
+What each tool is for, and how to run a single test, is told in docs/development.md.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import nox
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tools import machine, tree
+from tools import ansible, machine, tree
 
 nox.options.envdir = machine.cache() / "nox"
 nox.options.reuse_venv = "yes"
@@ -31,9 +28,8 @@ nox.options.sessions = ["lint", "types", "floor"]
 
 PYTHONS = machine.pythons()
 CORES = machine.cores(PYTHONS)
-NEWEST = list(CORES)[-1]
+OLDEST, NEWEST = min(CORES), max(CORES)
 PYTHON = str(CORES[NEWEST])
-CONSTRAINTS = "tools/constraints.txt"
 PROGRAM = "plugins/module_utils/vfio_power"
 FLOOR = ".".join(map(str, machine.FLOOR))
 
@@ -41,19 +37,36 @@ FLOOR = ".".join(map(str, machine.FLOOR))
 CHECKS = ["checks"]
 LAB = ["lab"]
 
+Run = Callable[[nox.Session], None]
+
 
 def install(session: nox.Session, *packages: str) -> None:
-    session.install("--quiet", "--constraint", CONSTRAINTS, *packages)
+    session.install("--quiet", "--constraint", "tools/constraints.txt", *packages)
+
+
+def core(release: str) -> str:
+    return f"ansible-core=={release}.*"
+
+
+# Without running anything of ours
 
 
 @nox.session(python=PYTHON, tags=CHECKS)
 def lint(session: nox.Session) -> None:
-    """Style and likely mistakes in Python, shell and YAML."""
+    """Style and likely mistakes in Python, YAML and shell."""
     install(session, "ruff", "yamllint")
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
+    session.run("ruff", "check", "--quiet")
+    session.run("ruff", "format", "--quiet", "--check")
     session.run("yamllint", "--strict", ".")
     session.run("shellcheck", *shell_scripts(), external=True)
+
+
+@nox.session(name="format", python=PYTHON)
+def format_(session: nox.Session) -> None:
+    """Rewrite the Python files, or those given, into the style that lint asks for."""
+    install(session, "ruff")
+    session.run("ruff", "check", "--fix-only", "--quiet", *session.posargs)
+    session.run("ruff", "format", "--quiet", *session.posargs)
 
 
 def shell_scripts() -> list[str]:
@@ -72,14 +85,15 @@ def types(session: nox.Session) -> None:
     """The program, strictly typed, as Python 3.9 reads it; and the tools around it."""
     install(session, "mypy", "nox")
     session.run("mypy", PROGRAM)
-    session.run("mypy", "--python-version", "3.11", "noxfile.py", "tools")
+    around = ["--python-version", "3.11", "--explicit-package-bases"]
+    session.run("mypy", *around, "noxfile.py", "tools")
 
 
 @nox.session(python=PYTHON, tags=CHECKS)
 def floor(session: nox.Session) -> None:
     """Nothing under plugins/ needs a newer Python than the floor, in syntax or library."""
     install(session, "vermin")
-    # It takes any decode() for the one that Python 2 strings had.
+    # vermin takes any decode() for the one that the strings of Python 2 had.
     innocent = ["--exclude", "str.decode(errors)"]
     session.run("vermin", "--quiet", f"--target={FLOOR}-", "--violations", *innocent, "plugins")
     if machine.FLOOR in PYTHONS:
@@ -87,7 +101,7 @@ def floor(session: nox.Session) -> None:
         session.run(oldest, "-c", COMPILE_ALL, "plugins", external=True)
 
 
-# compileall would leave byte code in the source tree.
+# The module compileall would leave byte code in the source tree.
 COMPILE_ALL = """
 import pathlib, sys
 for path in pathlib.Path(sys.argv[1]).rglob("*.py"):
@@ -102,81 +116,103 @@ def licences(session: nox.Session) -> None:
     session.run("reuse", "lint", "--quiet")
 
 
+# As a collection
+
+
 @nox.session(python=PYTHON, tags=CHECKS)
 def changelog(session: nox.Session) -> None:
     """The changelog fragments can be made into a changelog."""
-    install(session, "antsibull-changelog", f"ansible-core=={NEWEST}.*")
+    install(session, "antsibull-changelog", core(NEWEST))
     session.run("antsibull-changelog", "lint")
 
 
 @nox.session(python=PYTHON, tags=CHECKS)
 def docs(session: nox.Session) -> None:
     """The documentation of modules and roles is complete, and its references lead somewhere."""
-    install(session, "antsibull-docs", f"ansible-core=={NEWEST}.*")
-    with collection(session, "checks") as env:
-        command = "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all"
-        session.run(*command.split(), "--disallow-unknown-collection-refs", ".", env=env)
+    install(session, "antsibull-docs", core(NEWEST))
+    refs = ["--validate-collection-refs=all", "--disallow-unknown-collection-refs"]
+    with ansible.collection(session) as env:
+        session.run("antsibull-docs", "lint-collection-docs", "--plugin-docs", *refs, ".", env=env)
 
 
 @nox.session(name="ansible-lint", python=PYTHON, tags=CHECKS)
 def ansible_lint(session: nox.Session) -> None:
     """Roles, playbooks and examples meet the strictest profile of ansible-lint."""
-    install(session, "ansible-lint", f"ansible-core=={NEWEST}.*")
-    with collection(session, "checks") as env:
+    install(session, "ansible-lint", core(NEWEST))
+    with ansible.collection(session) as env:
         session.run("ansible-lint", "--strict", "--offline", "--nocolor", env=env)
 
 
-@contextmanager
-def collection(session: nox.Session, name: str) -> Iterator[dict[str, str]]:
-    """Work inside the copy of the collection; gives the environment Ansible's tools want there."""
-    with tree.work_copy(name) as copy, session.chdir(copy):
-        home = Path(session.create_tmp()) / "home"
-        yield {
-            "ANSIBLE_COLLECTIONS_PATH": str(copy.parents[2]),
-            # A copy of the collection that some tool once put into the user's own folder would win.
-            "ANSIBLE_HOME": str(home.absolute()),
-            "PATH": os.pathsep.join([session.bin, *machine.search_path()]),
-        }
+@nox.session(python=PYTHON, tags=CHECKS)
+def build(session: nox.Session) -> None:
+    """The collection can be built and installed, and Ansible knows what is installed."""
+    install(session, core(NEWEST))
+    with ansible.installed_collection(session, "checks") as place:
+        env = {"ANSIBLE_COLLECTIONS_PATH": str(place)}
+        session.run("ansible-doc", "--list", "vfio.power", env=env)
 
 
-def ansible_test(kind: str, core: str, *options: str) -> Callable[[nox.Session], None]:
+def ansible_test(kind: str, release: str, *options: str) -> Run:
     def run(session: nox.Session) -> None:
-        install(session, f"ansible-core=={core}.*")
+        install(session, core(release))
         words = session.posargs or options
-        with tree.work_copy("checks") as copy, session.chdir(copy):
-            env = ansible_test_environment(session)
+        with ansible.ansible_test(session, list(PYTHONS.values())) as env:
             session.run("ansible-test", kind, "--color", "no", *words, env=env)
 
-    run.__doc__ = f"ansible-test {kind} on ansible-core {core}."
+    run.__doc__ = f"ansible-test {kind} on ansible-core {release}."
     return run
 
 
-def ansible_test_environment(session: nox.Session) -> dict[str, str]:
-    """A home of its own, where ansible-test finds our get-pip, and a PATH with every Python."""
-    home = machine.cache() / "home"
-    put_get_pip(session, home / ".ansible/test/cache")
-    for folder in (".cache", ".config"):
-        share(Path.home() / folder, home / folder)
-    places = [session.bin, *machine.search_path(), *(str(p.parent) for p in PYTHONS.values())]
-    return {"HOME": str(home), "PATH": os.pathsep.join(dict.fromkeys(places)), "PIP_QUIET": "1"}
-
-
-def put_get_pip(session: nox.Session, place: Path) -> None:
-    found = Path(session.bin).parent.glob("lib/*/site-packages/ansible_test/_internal")
-    requirements = (next(found) / "python_requirements.py").read_text()
-    place.mkdir(parents=True, exist_ok=True)
-    for version in re.findall(r"\bpip='([0-9.]+)'", requirements):
-        name = f"get_pip_{version.replace('.', '_')}.py"
-        shutil.copyfile(machine.ROOT / "tools/get_pip.py", place / name)
-
-
-def share(folder: Path, link: Path) -> None:
-    """pip keeps its settings and its downloads in the home of the user."""
-    if folder.is_dir() and not link.is_symlink():
-        link.symlink_to(folder)
-
-
 for release, python in CORES.items():
-    for kind, options in {"sanity": (), "units": ("--venv",), "integration": ("--venv",)}.items():
-        session = nox.session(name=f"{kind}-{release}", python=str(python), tags=[*CHECKS, kind])
-        session(ansible_test(kind, release, *options))
+    for kind, options in {"sanity": [], "units": ["--venv"], "integration": ["--venv"]}.items():
+        declare = nox.session(name=f"{kind}-{release}", python=str(python), tags=[*CHECKS, kind])
+        declare(ansible_test(kind, release, *options))
+
+
+# On a virtual host
+
+
+def in_lab(session: nox.Session, *command: str) -> None:
+    """Run what starts a lab. An interrupt leaves it the time to stop the virtual host."""
+    with ansible.installed_collection(session, "lab") as collections:
+        env = {
+            "PATH": ansible.search_path(session),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "VFIO_POWER_COLLECTIONS": str(collections),
+            "VFIO_POWER_OLDEST_ANSIBLE": str(oldest_ansible(session)),
+        }
+        session.run(*command, env=env, interrupt_timeout=60, terminate_timeout=20)
+
+
+def oldest_ansible(session: nox.Session) -> Path:
+    """The programs of the oldest ansible-core, for what has to be seen on both."""
+    place = machine.cache() / f"ansible-{OLDEST}"
+    if not (place / "bin/ansible").exists():
+        session.run(str(CORES[OLDEST]), "-m", "venv", str(place), external=True)
+        pip = [str(place / "bin/python"), "-m", "pip", "install", "--quiet"]
+        session.run(*pip, core(OLDEST), external=True)
+    return place / "bin"
+
+
+def lab_tests(path: str, *options: str) -> Run:
+    def run(session: nox.Session) -> None:
+        install(session, core(NEWEST), "pytest")
+        pytest = ["python", "-m", "pytest", "-v", "-p", "no:cacheprovider", *options]
+        in_lab(session, *pytest, *(session.posargs or [path]))
+
+    run.__doc__ = f"{path} on a virtual host."
+    return run
+
+
+@nox.session(name="lab-images", python=PYTHON, tags=LAB)
+def lab_images(session: nox.Session) -> None:
+    """Build what the virtual hosts boot from, as far as it is not in the cache."""
+    session.run("python", "tests/lab/lab", "build", interrupt_timeout=60, terminate_timeout=20)
+
+
+for test in sorted(Path("tests/lab").glob("test_*.py")):
+    word = test.stem.partition("_")[2].replace("_", "-")
+    declare = nox.session(name=f"lab-{word}", python=PYTHON, tags=LAB)
+    declare(lab_tests(str(test), "-m", "not soak"))
+
+nox.session(name="soak", python=PYTHON)(lab_tests("tests/lab", "-m", "soak"))

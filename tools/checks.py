@@ -12,6 +12,7 @@ take long and leave one processor to the others. The last line is for machines: 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -24,6 +25,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LANES = ["lab", "checks"]
+# Seconds: between signs of life, until a step counts as stuck, and for it to clean up then.
+HEARTBEAT = 60
+LIMIT = 40 * 60
+PATIENCE = 90
 
 
 class Result(NamedTuple):
@@ -41,10 +46,16 @@ class Report:
     def starts(self, step: str) -> None:
         self._say(f"{_clock()}  ....  {step}")
 
+    def goes_on(self, step: str, seconds: float, last_words: str) -> None:
+        self._say(f"{_clock()}  ....  {step} ({seconds:.0f} s) {last_words}"[:140])
+
     def ends(self, result: Result, output: str) -> None:
         line = f"{_clock()}  {_verdict(result)}  {result.step} ({result.seconds:.0f} s)"
-        shown = "" if result.passed else f"\n{_frame(result.step)}\n{output.rstrip()}\n{_frame('')}"
+        shown = "" if result.passed else f"\n{_frame(result.step)}\n{output.rstrip()}\n{_frame()}"
         self._say(line + shown)
+
+    def interrupted(self) -> None:
+        self._say("Interrupted: the running steps clean up.")
 
     def table(self, results: list[Result], seconds: float) -> None:
         width = max(len(result.step) for result in results)
@@ -69,18 +80,71 @@ def _verdict(result: Result) -> str:
     return "pass" if result.passed else "FAIL"
 
 
-def _frame(title: str) -> str:
-    return f" {title} ".center(100, "-") if title else "-" * 100
+def _frame(title: str = "") -> str:
+    return (f" {title} " if title else "").center(100, "-")
+
+
+class Step:
+    """One running session: a group of processes and the file they write into."""
+
+    def __init__(self, name: str, nox: str) -> None:
+        self.name = name
+        self._started = time.monotonic()
+        self._output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [nox, "--non-interactive", "--nocolor", "--session", name],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def wait(self, seconds: float) -> bool:
+        """Tell whether it has ended within these seconds."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Ask it to clean up and end, and insist if it does not."""
+        for number, seconds in ((signal.SIGINT, PATIENCE), (signal.SIGKILL, None)):
+            try:
+                os.killpg(self._process.pid, number)
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                continue
+            except ProcessLookupError:
+                return
+
+    def output(self) -> str:
+        self._output.seek(0)
+        return self._output.read()
+
+    def last_words(self) -> str:
+        """The last line so far, read without moving the place where it writes."""
+        size = os.fstat(self._output.fileno()).st_size
+        tail = os.pread(self._output.fileno(), 2000, max(0, size - 2000))
+        lines = tail.decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def close(self) -> bool:
+        """Tell whether it passed, and forget its output."""
+        self._output.close()
+        return self._process.returncode == 0
 
 
 class Checks:
-    """The steps, and the processes that run them, so that an interrupt ends these as well."""
-
     def __init__(self, nox: str, report: Report) -> None:
         self._nox = nox
         self._report = report
-        self._running: set[subprocess.Popen[str]] = set()
-        self._stopped = False
+        self._stopping = threading.Event()
 
     def steps(self, lane: str) -> list[str]:
         command = [self._nox, "--list-sessions", "--json", "--tags", lane]
@@ -88,40 +152,29 @@ class Checks:
         return [session["session"] for session in json.loads(listing)]
 
     def run_lane(self, steps: list[str]) -> list[Result]:
-        return [self._run(step) for step in steps if not self._stopped]
-
-    def _run(self, step: str) -> Result:
-        self._report.starts(step)
-        started = time.monotonic()
-        with tempfile.TemporaryFile("w+", errors="replace") as output:
-            passed = self._run_into(step, output.fileno()) == 0
-            output.seek(0)
-            result = Result(step, passed, time.monotonic() - started)
-            if not self._stopped:
-                self._report.ends(result, output.read())
-        return result
-
-    def _run_into(self, step: str, output: int) -> int:
-        process = subprocess.Popen(
-            [self._nox, "--non-interactive", "--nocolor", "--session", step],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._running.add(process)
-        try:
-            return process.wait()
-        finally:
-            self._running.discard(process)
+        return [self._run(step) for step in steps if not self._stopping.is_set()]
 
     def stop(self) -> None:
-        """Ask every running step to end; nox hands the interrupt on to its tool."""
-        self._stopped = True
-        for process in list(self._running):
-            process.send_signal(signal.SIGINT)
+        self._stopping.set()
+
+    def _run(self, name: str) -> Result:
+        self._report.starts(name)
+        step = Step(name, self._nox)
+        self._accompany(step)
+        seconds, output = step.seconds, step.output()
+        result = Result(name, step.close(), seconds)
+        if not self._stopping.is_set():
+            self._report.ends(result, output)
+        return result
+
+    def _accompany(self, step: Step) -> None:
+        told = 0.0
+        while not step.wait(1):
+            if self._stopping.is_set() or step.seconds > LIMIT:
+                step.stop()
+            elif step.seconds - told > HEARTBEAT:
+                told = step.seconds
+                self._report.goes_on(step.name, told, step.last_words())
 
 
 def main(nox: str) -> int:
@@ -135,8 +188,8 @@ def main(nox: str) -> int:
         try:
             results = [result for future in futures for result in future.result()]
         except KeyboardInterrupt:
+            report.interrupted()
             checks.stop()
-            sys.stdout.write("Interrupted: waiting for the running steps to clean up.\n")
             return 130
     report.table(results, time.monotonic() - started)
     return 0 if all(result.passed for result in results) else 1
