@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Callable, Iterator, Optional
+from typing import Callable, Optional
 
 from ..words.descriptor import OwnedFd
 
@@ -29,7 +30,7 @@ class Folder:
     Every name is used relative to the folder's descriptor, and no link is followed.
     """
 
-    def __init__(self, path: str, synced: bool = True) -> None:
+    def __init__(self, path: str, *, synced: bool = True) -> None:
         """``synced`` false is for folders that do not outlive the boot."""
         self.path = path
         self._synced = synced
@@ -49,7 +50,7 @@ class Folder:
         with ExitStack() as opened:
             folder = opened.enter_context(OwnedFd(os.open(self.path, _FOLDER)))
             fcntl.flock(folder.fileno(), fcntl.LOCK_EX)  # ends with the descriptor
-            yield Writer(folder, self._synced)
+            yield Writer(folder, synced=self._synced)
 
     def _make(self) -> None:
         try:
@@ -64,7 +65,7 @@ class Folder:
 class Writer:
     """Replaces files of a locked folder."""
 
-    def __init__(self, folder: OwnedFd, synced: bool) -> None:
+    def __init__(self, folder: OwnedFd, *, synced: bool) -> None:
         self._folder = folder
         self._synced = synced
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from typing import Iterable
+from collections.abc import Iterable
 
 from ..think.wire import lease_from_json, lease_to_json
 from ..words.errors import InputError
@@ -51,9 +51,7 @@ def _parse(content: bytes | None) -> tuple[Lease, ...]:
     document = json.loads(content)
     if not isinstance(document, list):
         raise ValueError("it is not a list")
-    return tuple(
-        lease_from_json(lease, f"leases[{index}]") for index, lease in enumerate(document)
-    )
+    return tuple(lease_from_json(lease, f"leases[{index}]") for index, lease in enumerate(document))
 
 
 def _sound(content: bytes) -> bool:

@@ -11,7 +11,8 @@ one of those wakes a device that is in D3cold. What the udev database knows is i
 from __future__ import annotations
 
 import os
-from typing import Mapping, Optional
+from collections.abc import Mapping
+from typing import Optional
 
 from ..words.address import PciAddress
 from ..words.facts import Facts, HostFacts, Identity, Power

@@ -10,7 +10,8 @@ ImportError where it is missing. Nothing here reads an attribute of a device (se
 from __future__ import annotations
 
 import errno
-from typing import Any, Mapping, NamedTuple, Optional
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
 
 from ..words.address import PciAddress
 from ..words.errors import VfioPowerError

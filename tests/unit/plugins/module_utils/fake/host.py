@@ -52,7 +52,7 @@ class FakeDevice:
         self.numa_node = 0
         self.slot: Optional[str] = None
         self.boot_vga = False
-        self.resets = ("flr", "pm")
+        self.resets: tuple[str, ...] = ("flr", "pm")
 
 
 class FakeHost:
@@ -78,7 +78,7 @@ class FakeHost:
 
     def add_port(self, address: str, *, sleeps: bool = False) -> Port:
         """Put a port on the root bus; one that ``sleeps`` goes to D3cold with all below it."""
-        port = Port(PciAddress.parse(address), sleeps)
+        port = Port(PciAddress.parse(address), sleeps=sleeps)
         self.ports[port.address] = port
         self.tree.add_port(port)
         return port
@@ -170,7 +170,7 @@ class FakeHost:
     def write_d3cold_allowed(self, address: PciAddress, *, allowed: bool) -> None:
         """Write d3cold_allowed."""
         with self.changed:
-            self.devices[address].function.write_d3cold_allowed(allowed)
+            self.devices[address].function.write_d3cold_allowed(allowed=allowed)
 
     def let_time_be_seen(self) -> None:
         """Bring the times in sysfs up to date; otherwise they are as of the last change."""

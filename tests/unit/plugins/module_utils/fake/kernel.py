@@ -30,7 +30,7 @@ class FakeKernel:
 
     def open(self, path: str) -> int:
         """Open a node for reading and writing."""
-        folder, _, name = path.rpartition("/")
+        folder, name = os.path.split(path)
         with self._host.changed:
             devices = self._behind(path)
         self._meet([Call("node", device.address) for device in devices])
@@ -84,7 +84,7 @@ class FakeKernel:
 
     def _behind(self, path: str) -> list[FakeDevice]:
         """Return the devices of a group's or a device's node."""
-        folder, _, name = path.rpartition("/")
+        folder, name = os.path.split(path)
         devices = list(self._host.devices.values())
         if folder.endswith("/devices"):
             return [device for device in devices if device.cdev == name]

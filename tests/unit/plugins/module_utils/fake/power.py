@@ -19,7 +19,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.addres
 class Port:
     """A port that follows everything below it into D3cold, if it ``sleeps`` at all."""
 
-    def __init__(self, address: PciAddress, sleeps: bool) -> None:
+    def __init__(self, address: PciAddress, *, sleeps: bool) -> None:
         self.address = address
         self.sleeps = sleeps
         self.suspended = False
@@ -146,7 +146,7 @@ class Function:
             self.put()
         self.on_change()
 
-    def write_d3cold_allowed(self, allowed: bool) -> None:
+    def write_d3cold_allowed(self, *, allowed: bool) -> None:
         """Write d3cold_allowed; any write wakes, even of the same value."""
         self.d3cold_allowed = allowed
         self.resume()
@@ -156,7 +156,7 @@ class Function:
     def _status(self) -> str:
         return "suspended" if self.suspended else "active"
 
-    def _move(self, suspended: bool) -> None:
+    def _move(self, *, suspended: bool) -> None:
         now = time.monotonic()
         # At least a millisecond, so that a time grew whenever something happened.
         self._spent[self._status] += max(now - self._since, 0.001)

@@ -54,7 +54,7 @@ class Counter:
 class VfioDevice:
     """What vfio-pci keeps of one device, open or not."""
 
-    def __init__(self, function: Function, idle_d3: bool) -> None:
+    def __init__(self, function: Function, *, idle_d3: bool) -> None:
         self.function = function
         self.features = {ENTRY, ENTRY_WITH_WAKEUP, EXIT}
         self.unsupported = errno.ENOTTY  # some kernels say EINVAL
@@ -110,7 +110,7 @@ class VfioDevice:
         if self._request is not None:
             self._request.signal()
 
-    def set_irqs(self, argument: bytes) -> None:
+    def set_irqs(self, argument: bytearray) -> None:
         """VFIO_DEVICE_SET_IRQS, of which only the request eventfd matters here."""
         size = len(bytes(vfio.vfio_irq_set()))
         irqs = vfio.vfio_irq_set.from_buffer_copy(argument)
@@ -125,7 +125,7 @@ class VfioDevice:
         elif counter is not None:
             counter.drop()
 
-    def feature(self, argument: bytes) -> None:
+    def feature(self, argument: bytearray) -> None:
         """VFIO_DEVICE_FEATURE, checked in the kernel's order."""
         header = vfio.vfio_device_feature.from_buffer_copy(argument)
         feature, method = header.flags & vfio.VFIO_DEVICE_FEATURE_MASK, header.flags & _METHODS
@@ -146,7 +146,7 @@ class VfioDevice:
         else:
             self._enter(self._counter(header.argsz, argument))
 
-    def _counter(self, size: int, argument: bytes) -> Counter:
+    def _counter(self, size: int, argument: bytearray) -> Counter:
         if size < 16:
             raise refusal(errno.EINVAL)
         entry = vfio.vfio_device_low_power_entry_with_wakeup.from_buffer_copy(argument, 8)

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import files
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import (
     LEASES,
     Leases,
@@ -53,5 +53,5 @@ def test_leases_wait_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def refuse(number: int) -> None:
         raise OSError(5, "synced")
 
-    monkeypatch.setattr(files.os, "fsync", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     Leases(str(tmp_path / "run")).save(GIVEN)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import files
@@ -104,7 +105,7 @@ def test_a_save_leaves_nothing_but_the_files_and_their_previous_generation(folde
         (b"[" * 100_000, "is not JSON"),
         (b"{}", "has no content"),
         (b'{"content": {}, "format": 9}', "has format 9, and not 1"),
-        (b'{"content": {}, "format": 1, "sha256": "0"}', "checksum"),
+        (b'{"content": {}, "format": 1, "crc32": "0"}', "checksum"),
     ],
     ids=["empty", "zeros", "deep", "no-content", "format", "checksum"],
 )
