@@ -29,7 +29,9 @@ def host_document(view: HostView) -> Document:
     return {
         "host": view.host._asdict(),
         "helper": helper_document(view),
-        "devices": [device_document(device, asked=view.helper.answered) for device in view.devices],
+        "devices": [
+            device_document(device, asked=view.helper.holds_known) for device in view.devices
+        ],
         "drift": [drift_to_json(drift) for drift in view.drift],
         "drifted": view.drifted,
         "summary": view.summary()._asdict(),
@@ -49,7 +51,7 @@ def helper_document(view: HostView) -> Document:
 
 
 def device_document(view: DeviceView, *, asked: bool = True) -> Document:
-    """Return one device; ``asked`` tells whether the helper could be asked about it."""
+    """Return one device; ``asked``: whether the helper holds it is known."""
     facts, power, hold = view.facts, view.power, view.hold
     identity = facts.identity if facts else view.known.identity if view.known else None
     return {

@@ -38,6 +38,11 @@ class HelperView(NamedTuple):
     pid: Optional[int] = None
     trouble: str = ""  # why it could not be asked, as a sentence with a next step
 
+    @property
+    def holds_known(self) -> bool:
+        """Tell whether it is known what is held: where there is no helper, nothing is."""
+        return self.answered or self.state == "absent"
+
 
 class DeviceView(NamedTuple):
     """One device: what is declared of it, what the helper says, what sysfs shows."""

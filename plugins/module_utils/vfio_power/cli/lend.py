@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``release`` and ``reclaim``: give devices to a holder, and take them back."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Optional, Sequence
+
+from ..think.wire import Fields, report_from_json, report_to_json
+from ..words.address import PciAddress
+from ..words.errors import VfioPowerError
+from ..words.mode import Mode
+from ..words.report import HoldReport
+from . import wording
+from .stage import DONE, REFUSED, Stage
+
+RELEASE_WITHIN = 15.0  # seconds; the helper answers or says what hangs after 10
+RECLAIM_WITHIN = 150.0
+
+Reports = Sequence[HoldReport]
+
+
+def release(stage: Stage, options: Namespace) -> int:
+    """Give devices, each with its unit, to a holder; done when the kernel has let go."""
+    parameters = {
+        "addresses": [str(address) for address in options.addresses],
+        "holder": options.holder,
+        "ttl": options.ttl,
+    }
+    reports = _devices(stage.around.client.call("Release", parameters, RELEASE_WITHIN))
+    _print(stage, reports, [_given(report, options.holder) for report in reports])
+    return DONE
+
+
+def reclaim(stage: Stage, options: Namespace) -> int:
+    """End a lease and take the devices back; those that cannot be taken are named."""
+    holder = options.holder or _only_holder(stage, options.addresses)
+    parameters = {
+        "addresses": [str(address) for address in options.addresses],
+        "holder": holder,
+    }
+    reports = _devices(stage.around.client.call("Reclaim", parameters, RECLAIM_WITHIN))
+    _print(stage, reports, [_taken(report) for report in reports])
+    failures = [report.failure for report in reports if report.failure is not None]
+    for failure in failures:
+        stage.remark(f"{failure.message}. {failure.hint}".rstrip())
+    return REFUSED if failures else DONE
+
+
+def _only_holder(stage: Stage, addresses: Sequence[PciAddress]) -> Optional[str]:
+    """Return the one who holds a lease of these devices; which of several is not ours to say."""
+    reports = _devices(stage.around.client.call("List"))
+    holders = sorted(
+        {lease.holder for it in reports if it.address in addresses for lease in it.leases}
+    )
+    if len(holders) > 1:
+        raise VfioPowerError(
+            f"Several leases are held, by {' and '.join(holders)}",
+            "Say whose is to end: --holder NAME",
+        )
+    return holders[0] if holders else None
+
+
+def _devices(answer: dict[str, object]) -> Reports:
+    return Fields(answer, "answer").each("devices", report_from_json)
+
+
+def _print(stage: Stage, reports: Reports, sentences: Sequence[str]) -> None:
+    if stage.as_json:
+        stage.say_json({"devices": [report_to_json(report) for report in reports]})
+        return
+    for report, sentence in zip(reports, sentences):
+        stage.say(f"{report.address}  {sentence}")
+
+
+def _given(report: HoldReport, holder: str) -> str:
+    lease = next((lease for lease in report.leases if lease.holder == holder), None)
+    if lease is None or lease.until is None:
+        return f"given to {holder} until the next boot"
+    return f"given to {holder} until {wording.when(lease.until)}"
+
+
+def _taken(report: HoldReport) -> str:
+    if report.leases:
+        return f"still given to {' and '.join(lease.holder for lease in report.leases)}"
+    if not report.held:
+        return "not held" if report.failure or report.rule is None else "free"
+    if report.engaged is not Mode.NONE:
+        return f"held again, {report.engaged} engaged"
+    return "held again"

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``list``: every declared and every VFIO device of the host, and how it stands."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from ..touch.document import host_document
+from ..touch.view import HostView
+from . import wording
+from .paint import SEVERITY
+from .stage import DONE, REFUSED, Stage
+from .table import table
+
+
+def run(stage: Stage, options: Namespace) -> int:
+    """Print the table, or the same as JSON."""
+    view = stage.around.look()
+    if stage.as_json:
+        stage.say_json(host_document(view))
+    else:
+        _print(stage, view)
+    return REFUSED if options.check and view.drifted else DONE
+
+
+def tell_limits(stage: Stage, view: HostView) -> None:
+    """Say what could not be seen, and why."""
+    if view.limited:
+        stage.remark("without root there is no word of declaration, helper and users of a device")
+    elif view.helper.trouble:
+        stage.remark(f"{view.helper.trouble}.")
+
+
+def _print(stage: Stage, view: HostView) -> None:
+    tell_limits(stage, view)
+    if view.devices:
+        for line in table(view, stage.width, stage.paint):
+            stage.say(line)
+        stage.say()
+    else:
+        stage.say("No device is declared, and none is bound to a VFIO driver.")
+    for drift in view.drift:
+        stage.say(stage.paint(SEVERITY.get(drift.severity, ""), f"{drift.code}: {drift.message}"))
+        stage.say(f"  {drift.hint}")
+    stage.say(wording.summary(view.summary()))
+    if any(device.drift for device in view.devices):
+        stage.say("vfio-powerctl show ADDRESS says more of a device")

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command ``vfio-powerctl``: its arguments, and which part answers to which word."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+from typing import Callable, Mapping, Optional, Sequence, TextIO
+
+from ..touch.udev import described
+from ..words.address import PciAddress
+from ..words.errors import HelperUnreachable, VfioPowerError
+from . import lend, listing, show, version, watch
+from .paint import Paint, wanted
+from .stage import DONE, REFUSED, UNREACHABLE, Stage, Surroundings
+
+Command = Callable[[Stage, argparse.Namespace], int]
+
+_HOLDER = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command with its arguments (without its name); return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a name must not stop us in a small locale
+    try:
+        return run(argv, Surroundings(describe=described), sys.stdout, sys.stderr, os.environ)
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return REFUSED
+
+
+def run(
+    argv: Sequence[str],
+    around: Surroundings,
+    out: TextIO,
+    err: TextIO,
+    environ: Mapping[str, str],
+) -> int:
+    """Run the command in given surroundings."""
+    try:
+        options = _parser().parse_args(argv)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else REFUSED
+    paint = Paint(on=wanted(out, environ) and not options.json)
+    width = shutil.get_terminal_size().columns
+    stage = Stage(around, out, err, paint, width, as_json=options.json)
+    command: Command = options.command
+    try:
+        return command(stage, options)
+    except HelperUnreachable as error:
+        stage.remark_error(error)
+        return UNREACHABLE
+    except VfioPowerError as error:
+        stage.remark_error(error)
+        return REFUSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vfio-powerctl",
+        description="Shows and hands over the PCI devices that vfio.power keeps in low power.",
+        epilog="Exit status: 0 done; 1 refused, or drift with --check; 2 usage; 3 no helper.",
+    )
+    words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print JSON")
+
+    def word(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        sub = words.add_parser(name, parents=[common], help=text, description=f"{text}.")
+        sub.set_defaults(command=command)
+        return sub
+
+    _add_check(word("list", listing.run, "Print a table of all devices"))
+    showing = word("show", show.run, "Print all that is known of one device")
+    showing.add_argument("address", metavar="ADDRESS", type=_address)
+    _add_check(showing)
+    word("watch", watch.run, "Print what happens to the devices, until Ctrl-C")
+    releasing = word("release", lend.release, "Let devices go, and give them to a holder")
+    _add_addresses(releasing)
+    releasing.add_argument("--holder", metavar="NAME", type=_holder, required=True)
+    releasing.add_argument(
+        "--ttl", metavar="SECONDS", type=_seconds, help="end of the lease; else the next boot"
+    )
+    reclaiming = word("reclaim", lend.reclaim, "End a lease, and take the devices back now")
+    _add_addresses(reclaiming)
+    reclaiming.add_argument(
+        "--holder", metavar="NAME", type=_holder, help="whose lease; not needed if there is one"
+    )
+    word("version", version.run, "Print the versions of command and helper")
+    return parser
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="exit with 1 when there is drift")
+
+
+def _add_addresses(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("addresses", metavar="ADDRESS", nargs="+", type=_address)
+
+
+def _address(text: str) -> PciAddress:
+    try:
+        return PciAddress.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _holder(text: str) -> str:
+    if _HOLDER.fullmatch(text) is None:
+        right = "1 to 128 letters, digits or any of . _ : / @ -"
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a holder: {right}")
+    return text
+
+
+def _seconds(text: str) -> Optional[float]:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds or None

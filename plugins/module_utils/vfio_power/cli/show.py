@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``show``: all that is known of one device."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Callable, Iterator, Sequence
+
+from ..touch.document import device_document
+from ..touch.view import DeviceView, HostView
+from ..words.address import PciAddress
+from ..words.mode import Mode
+from . import wording
+from .listing import tell_limits
+from .paint import SEVERITY
+from .stage import DONE, REFUSED, Stage
+
+LABEL = 11
+
+
+def run(stage: Stage, options: Namespace) -> int:
+    """Print one device, or the same as JSON."""
+    view = stage.around.look((options.address,))
+    device = view.device(options.address)
+    if device is None or (device.facts is None and device.known is None and device.hold is None):
+        stage.remark(f"{options.address} is not on the PCI bus, and not declared.")
+        return REFUSED
+    if stage.as_json:
+        stage.say_json(device_document(device, asked=view.helper.holds_known))
+    else:
+        tell_limits(stage, view)
+        for line in lines(stage, device, view):
+            stage.say(line)
+    return REFUSED if options.check and device.drifted else DONE
+
+
+def lines(stage: Stage, device: DeviceView, view: HostView) -> Iterator[str]:
+    """Yield a headline, then a row for each thing that can be said, then what differs."""
+    model = device.facts.model if device.facts else ""
+    yield stage.paint("bold", f"{device.address}  {model}".rstrip())
+    for label, tell in ROWS:
+        for index, text in enumerate(tell(device, view)):
+            yield f"  {'' if index else label:<{LABEL}}{text}"
+    for drift in device.drift:
+        code = stage.paint(SEVERITY.get(drift.severity, ""), drift.code)
+        severity = "" if drift.severity == "drift" else f" ({drift.severity})"
+        yield f"  {'drift':<{LABEL}}{code}{severity}"
+        yield f"  {'':<{LABEL}}{drift.message}"
+        yield f"  {'':<{LABEL}}{drift.hint}"
+
+
+def _card(device: DeviceView, _view: HostView) -> Iterator[str]:
+    if device.facts is not None:
+        yield str(device.facts.identity)
+        return
+    if device.known is not None and device.known.identity is not None:
+        yield f"{device.known.identity}, when it was last seen"
+
+
+def _driver(device: DeviceView, _view: HostView) -> Iterator[str]:
+    facts = device.facts
+    if facts is None:
+        return
+    group = "no IOMMU group" if facts.iommu_group is None else f"IOMMU group {facts.iommu_group}"
+    yield f"{facts.driver or 'none'}, {group}"
+
+
+def _declared(device: DeviceView, view: HostView) -> Iterator[str]:
+    rule = device.rule
+    if rule is None:
+        yield "unknown without root" if view.limited else "no"
+        return
+    expected = "" if rule.expect.value == "any" else f", expected {rule.expect}"
+    yield f"{wording.mode(rule)}{expected} (rule {rule.name})"
+
+
+def _held(device: DeviceView, view: HostView) -> Iterator[str]:
+    hold = device.hold
+    if not view.helper.holds_known:
+        yield "unknown: the helper could not be asked"
+    elif hold is None or not hold.held:
+        yield "no"
+    elif hold.engaged is Mode.NONE:
+        yield f"yes, by {hold.backend}, no low power engaged" if hold.backend else "yes"
+    else:
+        since = f" since {wording.when(hold.entered)}" if hold.entered is not None else ""
+        yield f"yes, by {hold.backend or 'the helper'}, {hold.engaged} engaged{since}"
+    if hold is not None and hold.running is not None:
+        yield f"{hold.running.call} is under way since {wording.clock(hold.running.since)}"
+    if hold is not None and hold.waiting_until is not None:
+        yield f"woken; entering again at {wording.clock(hold.waiting_until)}"
+    if hold is not None and hold.taken_after is not None and not hold.held:
+        yield f"is going to be opened at {wording.clock(hold.taken_after)}"
+
+
+def _reached(device: DeviceView, _view: HostView) -> Iterator[str]:
+    yield wording.reached(device)
+    power = device.power
+    if power is not None and device.facts is not None:
+        asleep, awake = power.suspended_ms / 1000, power.active_ms / 1000
+        yield f"asleep {wording.lasting(asleep)}, awake {wording.lasting(awake)} in all"
+
+
+def _wakes(device: DeviceView, _view: HostView) -> Iterator[str]:
+    counted = device.hold.wakes if device.hold else None
+    if counted is not None:
+        last = f", the last {wording.when(counted.last)}" if counted.last is not None else ""
+        yield f"{counted.total}, {counted.foreign} of them by somebody else{last}"
+    elif device.hold is not None and device.hold.engaged is Mode.ENTRY:
+        yield "cannot be seen in mode entry; the time awake can"
+
+
+def _leases(device: DeviceView, _view: HostView) -> Iterator[str]:
+    for lease in device.hold.leases if device.hold else ():
+        end = "the next boot" if lease.until is None else wording.when(lease.until)
+        yield f"to {lease.holder} since {wording.when(lease.since)}, until {end}"
+
+
+def _unit(device: DeviceView, _view: HostView) -> Iterator[str]:
+    if len(device.unit) > 1:
+        yield f"{_spelled(device.unit)} (released and taken together)"
+
+
+def _power_set(device: DeviceView, _view: HostView) -> Iterator[str]:
+    if len(device.power_set) > 1:
+        yield f"{_spelled(device.power_set)} (below one port: they wake together)"
+
+
+def _spelled(addresses: Sequence[PciAddress]) -> str:
+    return " ".join(str(address) for address in addresses)
+
+
+ROWS: Sequence[tuple[str, Callable[[DeviceView, HostView], Iterator[str]]]] = (
+    ("card", _card),
+    ("driver", _driver),
+    ("declared", _declared),
+    ("held", _held),
+    ("reached", _reached),
+    ("wakes", _wakes),
+    ("lease", _leases),
+    ("unit", _unit),
+    ("power set", _power_set),
+)
