@@ -92,7 +92,9 @@ class Holder:
 
     def look_for_wake(self) -> None:
         """Account for a signalled wake eventfd; several signals at once are one wake."""
-        if self.grip is None or not drain(self.grip.wake):
+        if self.grip is None or self.state is State.LETTING_GO:
+            return  # a worker closes its descriptors
+        if not drain(self.grip.wake):
             return
         own = self._keeping.own_wake(self)
         self._count_wake(own)
@@ -102,9 +104,10 @@ class Holder:
             self._left_low_power(own)
 
     def _begin(self, action: Action) -> None:
-        self._stop_waiting()
         if action is Action.LET_GO:
+            self.look_for_wake()
             self._unwatch()
+        self._stop_waiting()
         self.running = Running(action.value, self._around.clock())
         self.state = policy.BEGINS[action]
         self._woken_early = False
