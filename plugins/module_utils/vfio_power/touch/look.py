@@ -33,6 +33,7 @@ from .sysfs import Sysfs
 from .view import DeviceView, HelperView, HostView, Opener
 
 CODE = "/usr/local/lib/vfio-power/current"
+SETTLE = 5.0
 
 Devices = dict[PciAddress, Facts]
 Describe = Callable[[Mapping[PciAddress, Facts]], Devices]
@@ -48,7 +49,7 @@ def look(
     proc: str = "/proc",
     code: str = CODE,
     root: Optional[bool] = None,
-    settle: float = 5.0,
+    settle: float = SETTLE,
     now: Optional[float] = None,
 ) -> HostView:
     """Take one picture of a host.
