@@ -1,0 +1,52 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which ground the contract is tested on: fake ones, or the real one that is described to us."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .fake_ground import FakeGround
+from .ground import ONLY, Ground
+from .real_ground import VARIABLE, RealGround
+
+FAKES = {
+    "group": ("group", True),
+    "cdev": ("cdev", True),
+    "group, idle devices sleep": ("group", False),
+    "cdev, idle devices sleep": ("cdev", False),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test on each ground there is, if it is about that ground's way in."""
+    if "ground" in metafunc.fixturenames:
+        about = getattr(metafunc.function, ONLY, None)
+        grounds = [name for name, backend in _grounds() if about in (None, backend)]
+        metafunc.parametrize("ground", grounds, indirect=True)
+
+
+def _grounds() -> list[tuple[str, str]]:
+    description = os.environ.get(VARIABLE)
+    if description:
+        return [("real", json.loads(description)["backend"])]
+    return [(name, backend) for name, (backend, _rule) in FAKES.items()]
+
+
+@pytest.fixture
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ground]:
+    """Four devices on vfio-pci, which nobody holds."""
+    if request.param == "real":
+        real = RealGround(os.environ[VARIABLE])
+        real.restore()
+        yield real
+        real.restore()
+        return
+    backend, disable_idle_d3 = FAKES[request.param]
+    yield FakeGround(tmp_path, backend, disable_idle_d3=disable_idle_d3)
