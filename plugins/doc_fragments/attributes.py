@@ -4,8 +4,8 @@
 
 """What every module says about itself: the standard attributes, described once.
 
-A module extends C(vfio.power.attributes) and states its own C(support). The action group is the
-same for all of them, so its support is stated here, in the fragment C(vfio.power.attributes.action_group).
+A module extends vfio.power.attributes and states its own support. The action group is the same
+for all of them, so that support is stated here, in the fragment vfio.power.attributes.action_group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and predict what would change without touching the host or a device.
+    description:
+      - Can run in check mode and predict what would change without touching the host or a device.
   diff_mode:
     description: Returns the difference between before and after when asked for a diff.
   idempotent:
@@ -31,7 +32,9 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Use C(group/vfio.power.all) in C(module_defaults) to set defaults for all modules of this collection.
+    description:
+      - Use C(group/vfio.power.all) in C(module_defaults) to set defaults for all modules
+        of this collection.
     support: full
     membership:
       - vfio.power.all

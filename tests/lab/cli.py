@@ -70,9 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         default="awake",
         help="awake: vfio-pci with disable_idle_d3=1, so that only what is held sleeps (default)",
     )
-    start.add_argument(
-        "--vfio", metavar="CARDS", help="cards for vfio-pci, by commas; '' for none"
-    )
+    start.add_argument("--vfio", metavar="CARDS", help="cards for vfio-pci, by commas; '' for none")
     start.add_argument("--accel", choices=("tcg", "kvm"), help="kvm is tried, tcg is the default")
     start.add_argument("--name", default="lab", help="default: %(default)s")
 
@@ -164,7 +162,9 @@ def _signals_unwind() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:

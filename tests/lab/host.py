@@ -260,7 +260,7 @@ class Lab:
         listing = self.ssh("cd /sys/devices/pci0000:00 && ls -d 0000:* 0000:*/0000:*").stdout
         by_place = {}
         for path in listing.split():
-            port, _, card = path.partition("/")
+            port, _slash, card = path.partition("/")
             place = port[-4:]
             # A port has pseudo-devices besides, such as 0000:00:04.0:pcie010.
             if PCI_ADDRESS.fullmatch(card or port):

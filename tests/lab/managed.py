@@ -65,10 +65,13 @@ class ManagedHost:
 
     # What the collection does
 
-    def module(self, name: str, check: bool = False, **options: Any) -> dict[str, Any]:
+    def module(
+        self, name: str, check: bool = False, user: str = "", **options: Any
+    ) -> dict[str, Any]:
         """Run a module of the collection and return its answer, failed or not."""
         command = ["ansible", "lab", "-i", self.lab.inventory(), "-m", f"vfio.power.{name}"]
         command += ["-a", json.dumps(options), *(["--check", "--diff"] if check else [])]
+        command += ["--become", "--become-user", user] if user else []
         done = self._run(command)
         _, arrow, answer = done.stdout.partition(" => ")
         if not arrow or "UNREACHABLE" in done.stdout.partition("=>")[0]:
@@ -166,7 +169,7 @@ class ManagedHost:
         """The command names of the processes that have the device's group node open."""
         node = f"/dev/vfio/{self.group(name)}"
         script = (
-            f"for fd in /proc/[0-9]*/fd/*; do [ \"$(readlink $fd)\" = {node} ] &&"
+            f'for fd in /proc/[0-9]*/fd/*; do [ "$(readlink $fd)" = {node} ] &&'
             " cat ${fd%/fd/*}/comm; done; true"
         )
         return set(self.lab.ssh(script).stdout.split())
@@ -188,5 +191,5 @@ class ManagedHost:
             "import sys,time; began=time.monotonic(); open(sys.argv[1],'w').write(sys.argv[2]);"
             " print(time.monotonic()-began)"
         )
-        command = f"timeout {seconds} python3 -c \"{script}\" {path} {text}"
+        command = f'timeout {seconds} python3 -c "{script}" {path} {text}'
         return float(self.lab.ssh(command).stdout)

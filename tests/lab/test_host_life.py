@@ -44,11 +44,13 @@ class TestGuests:
         assert main.held("nic")
 
     def test_release_is_bounded_and_also_takes_devices_that_are_not_held(self, main):
-        script = "import time,subprocess,sys; b=time.monotonic(); " \
-            "subprocess.run(['vfio-powerctl','release',*sys.argv[1:],'--holder','x'],check=True);" \
+        script = (
+            "import time,subprocess,sys; b=time.monotonic(); "
+            "subprocess.run(['vfio-powerctl','release',*sys.argv[1:],'--holder','x'],check=True);"
             "print(time.monotonic()-b)"
+        )
         cards = [main.address(card) for card in ("nic", "warm", "edu")]
-        took = main.lab.ssh(f"python3 -c \"{script}\" {' '.join(cards)}").stdout.split()[-1]
+        took = main.lab.ssh(f'python3 -c "{script}" {" ".join(cards)}').stdout.split()[-1]
         assert float(took) < 10
         assert all(main.openable(card) for card in ("nic", "warm"))
         main.ctl(f"reclaim {' '.join(cards)}")
@@ -111,7 +113,7 @@ class TestBinding:
 class TestBoots:
     def test_after_a_reboot_devices_are_held_again_without_ansible(self, main):
         main.lab.reboot()
-        names = [card for card in ("nic", "disk", "rng")]
+        names = ["nic", "disk", "rng"]
         for name in names:
             main.reaches(name, "D3hot" if name == "rng" else "D3cold", seconds=GRACE + 30)
         assert all(main.held(name) for name in [*names, "spare"])

@@ -54,8 +54,12 @@ class TestConverge:
     def test_the_second_converge_changes_nothing_and_wakes_nothing(self, main):
         devices = main_rules(main)
         names = ("nic", "disk", "rng")
-        ports = [main.lab.ssh(f"basename $(dirname $(realpath /sys/bus/pci/devices/"
-                 f"{main.address(name)}))").stdout.strip() for name in names]
+        ports = [
+            main.lab.ssh(
+                f"basename $(dirname $(realpath /sys/bus/pci/devices/{main.address(name)}))"
+            ).stdout.strip()
+            for name in names
+        ]
         before, files = main.seen(*names, *ports), stamps(main)
         played = main.converge(vfio_power_devices=devices, **HELPER)
         after = main.seen(*names, *ports)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 from ..think.wire import Fields, report_from_json, report_to_json
 from ..words.address import PciAddress

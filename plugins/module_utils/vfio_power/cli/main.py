@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import sys
-from typing import Callable, Mapping, Optional, Sequence, TextIO
+from collections.abc import Mapping, Sequence
+from typing import Callable, Optional, TextIO
 
 from ..touch.udev import described
 from ..words.address import PciAddress

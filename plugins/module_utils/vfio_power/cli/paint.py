@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Mapping, TextIO
+from collections.abc import Mapping
+from typing import TextIO
 
 _COLOURS = {
     "bold": "1",

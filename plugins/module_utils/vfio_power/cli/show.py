@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Callable
 
 from ..touch.document import device_document
 from ..touch.view import DeviceView, HostView

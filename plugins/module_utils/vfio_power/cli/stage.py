@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, Optional, Sequence, TextIO
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, TextIO
 
 from ..touch.client import Client
 from ..touch.look import Describe, look

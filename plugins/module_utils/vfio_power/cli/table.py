@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import Callable, NamedTuple
 
 from ..touch.view import DeviceView, HostView
 from . import wording

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from ..think.wire import report_from_json
 from ..touch.view import DeviceView

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Optional
 
 from ..think.policy import State
 from ..touch.view import DeviceView, Summary

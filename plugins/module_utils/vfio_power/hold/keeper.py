@@ -9,7 +9,8 @@ leases on it and its permit; a holder brings it there.
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Optional
+from collections.abc import Iterable
+from typing import Callable, Optional
 
 from ..think.policy import Action, Goal, goal_of
 from ..think.units import unit
@@ -95,8 +96,10 @@ class Keeper:
 
     def unit(self, address: PciAddress) -> list[PciAddress]:
         """Return the devices that are let go and taken together."""
-        return [address] if address not in self.table.devices else list(
-            unit(address, self.table.devices)
+        return (
+            [address]
+            if address not in self.table.devices
+            else list(unit(address, self.table.devices))
         )
 
     def leases_on(self, address: PciAddress) -> bool:

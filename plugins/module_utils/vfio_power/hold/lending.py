@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Optional
+from collections.abc import Iterable
+from typing import Callable, Optional
 
 from ..touch.leases import Leases
 from ..words.address import PciAddress

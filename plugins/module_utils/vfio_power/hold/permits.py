@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
-from typing import Callable, Iterable, Optional
+from typing import Callable, Optional
 
 from ..words.address import PciAddress
 from .surroundings import Surroundings, Timer

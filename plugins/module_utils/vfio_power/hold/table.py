@@ -8,7 +8,8 @@ Reads sysfs and syncs files, so it runs in a worker; the keeper gets the result.
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, NamedTuple, Optional
+from collections.abc import Mapping
+from typing import Callable, NamedTuple, Optional
 
 from ..think.resolve import resolve
 from ..touch.store import Store

@@ -10,7 +10,8 @@ resumes every device below it, some of them a moment after the call came back.
 
 from __future__ import annotations
 
-from typing import Callable, Hashable
+from collections.abc import Hashable
+from typing import Callable
 
 TAIL = 1.0
 """Seconds for which a finished call can still be the reason that a neighbour wakes."""

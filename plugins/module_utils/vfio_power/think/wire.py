@@ -10,7 +10,8 @@ is in interface.py, framing in varlink.py; declarations travel as parse.py write
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Optional, TypeVar, Union
+from collections.abc import Mapping
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem

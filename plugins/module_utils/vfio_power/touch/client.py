@@ -13,8 +13,9 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Optional
 
 from ..think.interface import NAME, SOCKET
 from ..think.refusal import refusal

@@ -16,8 +16,9 @@ import ctypes
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Iterator, Protocol, Union
+from typing import Protocol, Union
 
 from ..uapi import vfio
 from ..words.address import PciAddress
@@ -185,9 +186,7 @@ class Group:
         """Open one device of the group; this resets it."""
         name = bytearray(f"{address}\0".encode())
         with telling("open", str(address)):
-            fd = _patiently(
-                self._kernel, self._group.fileno(), vfio.VFIO_GROUP_GET_DEVICE_FD, name
-            )
+            fd = _patiently(self._kernel, self._group.fileno(), vfio.VFIO_GROUP_GET_DEVICE_FD, name)
         return Device(address, self._kernel, Node(self._kernel, fd))
 
     def close(self) -> None:

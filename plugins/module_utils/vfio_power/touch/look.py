@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from typing import Callable, Iterable, Mapping, NamedTuple, Optional, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Callable, NamedTuple, Optional
 
 from ..think.drift import ABSENT, DOWN, RUNNING, Case, HostCase, judge, judge_host
 from ..think.resolve import resolve

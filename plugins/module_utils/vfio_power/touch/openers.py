@@ -9,7 +9,8 @@ Only root sees the descriptors of others. Pid and command name are all that is r
 from __future__ import annotations
 
 import os
-from typing import Iterator, Mapping, Optional
+from collections.abc import Iterator, Mapping
+from typing import Optional
 
 from ..words.facts import Facts
 from .view import Opener

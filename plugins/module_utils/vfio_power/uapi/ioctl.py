@@ -15,6 +15,6 @@ _OTHER_LAYOUT = ("alpha", "mips", "ppc", "sparc")
 _IOC_NONE = 1 << 29 if os.uname().machine.startswith(_OTHER_LAYOUT) else 0
 
 
-def _IO(type_: str, number: int) -> int:  # noqa: N802 - the kernel's name
+def _IO(type_: str, number: int) -> int:
     """Return the request number of ``_IO(type, number)``."""
     return _IOC_NONE | ord(type_) << 8 | number

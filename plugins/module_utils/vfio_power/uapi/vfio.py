@@ -48,13 +48,13 @@ VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP = 4
 VFIO_DEVICE_FEATURE_LOW_POWER_EXIT = 5
 
 
-class vfio_group_status(ctypes.Structure):  # noqa: N801 - the kernel's name
+class vfio_group_status(ctypes.Structure):
     """``struct vfio_group_status``."""
 
     _fields_ = [("argsz", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
 
 
-class vfio_irq_set(ctypes.Structure):  # noqa: N801 - the kernel's name
+class vfio_irq_set(ctypes.Structure):
     """``struct vfio_irq_set``; ``data[]`` follows it."""
 
     _fields_ = [
@@ -66,19 +66,19 @@ class vfio_irq_set(ctypes.Structure):  # noqa: N801 - the kernel's name
     ]
 
 
-class vfio_device_feature(ctypes.Structure):  # noqa: N801 - the kernel's name
+class vfio_device_feature(ctypes.Structure):
     """``struct vfio_device_feature``; ``data[]`` follows it."""
 
     _fields_ = [("argsz", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
 
 
-class vfio_device_low_power_entry_with_wakeup(ctypes.Structure):  # noqa: N801 - the kernel's name
+class vfio_device_low_power_entry_with_wakeup(ctypes.Structure):
     """``struct vfio_device_low_power_entry_with_wakeup``."""
 
     _fields_ = [("wakeup_eventfd", ctypes.c_int32), ("reserved", ctypes.c_uint32)]
 
 
-class vfio_device_bind_iommufd(ctypes.Structure):  # noqa: N801 - the kernel's name
+class vfio_device_bind_iommufd(ctypes.Structure):
     """``struct vfio_device_bind_iommufd`` without the token of Linux 6.17."""
 
     _fields_ = [

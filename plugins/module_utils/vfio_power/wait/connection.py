@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import socket
-from typing import Any, Callable, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Callable, Optional
 
 from ..think import interface
 from ..think.varlink import MAX_REPLY, MAX_REQUEST, Inbox, MalformedMessage, Message, encode

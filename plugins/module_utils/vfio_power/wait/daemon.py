@@ -9,7 +9,8 @@ import os
 import signal
 import socket
 import time
-from typing import Callable, Mapping, Optional, TypeVar
+from collections.abc import Mapping
+from typing import Callable, Optional, TypeVar
 
 from ..hold.errands import Errands
 from ..hold.grip import Grips

@@ -139,19 +139,18 @@ class Loop:
     def run_once(self) -> None:
         """Wait for the next thing to happen, and call back for all that is due."""
         for key, events in self._selector.select(self._patience()):
-            # An earlier callback may have closed this file, or watch another of its number.
-            watch = self._watches.get(key.fd)
-            if watch is None or watch is not key.data:
-                continue
-            if events & selectors.EVENT_WRITE and watch.writable is not None:
+            watch: _Watch = key.data
+            if events & selectors.EVENT_WRITE and watch.writable is not None and self._minds(key):
                 self._call(watch.writable)
-                if self._watches.get(key.fd) is not watch:
-                    continue
-            if events & selectors.EVENT_READ and watch.readable is not None:
+            if events & selectors.EVENT_READ and watch.readable is not None and self._minds(key):
                 self._call(watch.readable)
-        for _ in range(len(self._soon)):
+        for _turn in range(len(self._soon)):
             self._call(self._soon.popleft())
         self._call_due()
+
+    def _minds(self, key: selectors.SelectorKey) -> bool:
+        """Tell whether no earlier callback closed this file, or watches another of its number."""
+        return self._watches.get(key.fd) is key.data
 
     def stop(self) -> None:
         """End ``run`` after the present round; for callbacks."""

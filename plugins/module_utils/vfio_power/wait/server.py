@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import Callable, Mapping
+from collections.abc import Mapping
+from typing import Callable
 
 from ..think import interface
 from ..think.varlink import encode
@@ -60,7 +61,7 @@ class Server:
             self._loop.watch(self._listening, None)  # again when one of them leaves
             return
         try:
-            client, _ = self._listening.accept()
+            client, _address = self._listening.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError:
@@ -100,7 +101,7 @@ class Server:
         if method is not None:
             method(call)
             return
-        known, _, _ = call.method.rpartition(".")
+        known, _dot, _method = call.method.rpartition(".")
         if known in (interface.NAME, SERVICE):
             call.error(f"{SERVICE}.MethodNotFound", {"method": call.method})
         else:

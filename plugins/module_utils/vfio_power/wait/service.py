@@ -9,7 +9,8 @@ Answers come from memory or after the keeper has settled; nothing here blocks.
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any, Callable, Optional
 
 from ..hold.asks import Ask
 from ..hold.keeper import Keeper

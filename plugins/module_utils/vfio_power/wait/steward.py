@@ -10,7 +10,8 @@ service.py.
 from __future__ import annotations
 
 import time
-from typing import Callable, Iterable, NamedTuple, Optional
+from collections.abc import Iterable
+from typing import Callable, NamedTuple, Optional
 
 from ..hold.keeper import Keeper
 from ..hold.lending import Lending

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 FIRST_DESCRIPTOR = 3
 
@@ -60,7 +60,7 @@ def inherited_descriptors(environ: MutableMapping[str, str]) -> list[tuple[str, 
     numbers = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))
     names += ["unknown"] * (len(numbers) - len(names))
     for number in numbers:
-        os.set_inheritable(number, False)  # noqa: FBT003
+        os.set_inheritable(number, False)
     return list(zip(names, numbers))
 
 

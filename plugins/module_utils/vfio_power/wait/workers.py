@@ -83,7 +83,7 @@ class Workers:
         A thread that the kernel keeps is left behind; being a daemon it ends with the process.
         """
         self._closed = True
-        for _ in self._threads:
+        for _thread in self._threads:
             self._ready.put(None)
         deadline = time.monotonic() + patience
         for thread in self._threads:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Optional, Union
+from collections.abc import Mapping
+from typing import NamedTuple, Optional, Union
 
 from .address import PciAddress
 from .facts import Identity

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno as errno_names
 import os
-from typing import Any, Mapping, NamedTuple, Optional
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
 
 
 class VfioPowerError(Exception):

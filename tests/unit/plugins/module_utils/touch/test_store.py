@@ -246,7 +246,7 @@ def test_a_power_cut_at_any_moment_leaves_the_old_or_the_new(
 def test_a_write_that_stops_half_way_leaves_the_old(folder: Path, disk: Any) -> None:
     save(folder, OLD)
     cut = disk(10_000)
-    cut.write = lambda number, content: _fill_the_disk(number, content)
+    cut.write = _fill_the_disk
     with pytest.raises(OSError, match="No space left"):
         save(folder, NEW)
     del cut.write
