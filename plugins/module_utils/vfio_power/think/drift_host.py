@@ -35,11 +35,11 @@ def judge_host(case: HostCase) -> list[Drift]:
 def _helper_down(case: HostCase) -> Optional[Drift]:
     if case.helper == RUNNING:
         return None
-    holding = sum(rule.holds for rule in case.declaration.rules)
     if case.helper == ABSENT:
-        message = f"the helper is not installed, and rules that ask it to hold devices: {holding}"
-        hint = "Install it with the role vfio.power.helper"
-        return found("helper-down", message, hint) if holding else None
+        if not any(rule.holds for rule in case.declaration.rules):
+            return None
+        message = "the helper is not installed, and devices are declared that it has to hold"
+        return found("helper-down", message, "Install it with the role vfio.power.helper")
     message = "the helper is installed and does not answer on its socket"
     return found("helper-down", message, "Look at: systemctl status vfio-powerd.service")
 
@@ -75,6 +75,6 @@ def _miscounted(case: HostCase) -> Iterator[Drift]:
         matched = case.matched.get(rule.name, 0)
         if rule.count is None or rule.count == matched:
             continue
-        message = f"rule {rule.name!r} finds {matched} devices, and {rule.count} are expected"
+        message = f"rule {rule.name!r}: devices found {matched}, expected {rule.count}"
         hint = "Look at passed_over for devices on host drivers, and for missing ones"
         yield found("count-mismatch", message, hint)

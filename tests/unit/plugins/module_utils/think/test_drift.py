@@ -1,0 +1,367 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told of a device that is not as declared, and what is not told."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import (
+    Case,
+    drifted,
+    judge,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
+    Known,
+    Match,
+    Rule,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import (
+    HostFacts,
+    Power,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import (
+    Expect,
+    Mode,
+    default_expectation,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
+    Failure,
+    HoldReport,
+    Lease,
+    Running,
+    Wakes,
+)
+from ansible_collections.vfio.power.tests.unit.plugins.module_utils.think.cards import (
+    GPU,
+    NIC,
+    at,
+    card,
+)
+
+HERE = at("65:00.0")
+NOW = 1000.0
+NONE, ENTRY, WAKEUP = Mode.NONE, Mode.ENTRY, Mode.ENTRY_WITH_WAKEUP
+
+ASLEEP = Power("D3cold", "suspended", "auto")
+D3HOT = Power("D3hot", "suspended", "auto")
+AWAKE = Power("D0", "active", "auto")
+POWERLESS = Power("D0", "suspended", "auto")
+
+KEPT_AWAKE = HostFacts(vfio=True, iommu=True, disable_idle_d3=True)
+DEFAULT_HOST = KEPT_AWAKE._replace(disable_idle_d3=False)
+
+UNHELD = HoldReport(HERE, rule="gpus")
+RESERVED = UNHELD._replace(state="awake", held=True)
+PLAIN = RESERVED._replace(state="entry", engaged=ENTRY, entered=NOW - 60)
+ARMED = RESERVED._replace(state="entry-with-wakeup", engaged=WAKEUP, wakes=Wakes())
+WAITING = RESERVED._replace(state="waiting", waiting_until=NOW + 3, wakes=Wakes(1, 1, NOW))
+
+HOLDS = {(NONE, False): UNHELD, (NONE, True): RESERVED, (ENTRY, False): PLAIN}
+HOLDS[WAKEUP, False] = ARMED
+
+
+def case(mode=ENTRY, *, reserve=False, expect=None, **how):
+    """Return the case of a device that is as declared, but for what is said."""
+    expect = Expect(expect) if expect else default_expectation(mode, reserve)
+    rule = Rule("gpus", Match(vendor=("10de",)), mode, reserve, expect)
+    told = {
+        "rule": rule,
+        "known": Known(HERE, GPU, "gpus"),
+        "facts": card("65:00.0", model="NVIDIA GA102"),
+        "power": ASLEEP if rule.mode is not NONE else AWAKE,
+        "hold": HOLDS[mode, reserve],
+        "host": KEPT_AWAKE,
+        "now": NOW,
+    }
+    return Case(HERE, **{**told, **how})
+
+
+def codes(mode=ENTRY, **how):
+    """Return the codes that are told of a device."""
+    return [drift.code for drift in judge(case(mode, **how))]
+
+
+def the_one(mode=ENTRY, **how):
+    """Return the only thing that is told of a device."""
+    (drift,) = judge(case(mode, **how))
+    return drift
+
+
+@pytest.mark.parametrize(("mode", "reserve"), HOLDS)
+def test_a_device_that_is_as_declared_is_not_spoken_of(mode, reserve):
+    assert codes(mode, reserve=reserve) == []
+
+
+def test_a_device_that_is_neither_declared_nor_held_is_not_spoken_of():
+    assert judge(Case(HERE, facts=card("65:00.0"), power=AWAKE, now=NOW)) == []
+    assert judge(Case(HERE, facts=card("65:00.0", driver="nvidia"), power=AWAKE)) == []
+
+
+def test_a_missing_device_is_told_with_its_identity():
+    drift = the_one(facts=None, power=None, hold=UNHELD)
+    assert (drift.code, drift.severity) == ("device-missing", "drift")
+    assert drift.message == (
+        "0000:65:00.0 (10de:2204, rule 'gpus') is declared and not on the PCI bus"
+    )
+
+
+def test_another_card_is_told_with_both_identities():
+    drift = the_one(facts=card("65:00.0", NIC), hold=UNHELD, power=AWAKE)
+    assert (drift.code, drift.severity) == ("identity-changed", "drift")
+    assert str(NIC) in drift.message
+    assert str(GPU) in drift.message
+    assert "exclude the address" in drift.hint
+    rule = case().rule._replace(selector=HERE)
+    assert "state: absent" in the_one(rule=rule, facts=card("65:00.0", NIC)).hint
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"driver": "nvidia"}, "is on the driver nvidia, not on a VFIO driver"),
+        ({"driver": None}, "is on no driver, not on a VFIO driver"),
+        ({"driver": "pcieport", "bridge": True}, "is a bridge, which no VFIO driver takes"),
+    ],
+)
+def test_a_device_that_is_not_on_vfio_is_told_with_its_driver(facts, words):
+    drift = the_one(facts=card("65:00.0", **facts), hold=UNHELD, power=AWAKE)
+    assert (drift.code, drift.severity) == ("not-bound", "drift")
+    assert words in drift.message
+
+
+def test_neighbours_on_host_drivers_are_named_while_the_device_is_not_held():
+    neighbours = {at("65:00.1"): "snd_hda_intel"}
+    drift = the_one(hold=UNHELD, power=AWAKE, group_drivers=neighbours)
+    assert (drift.code, drift.severity) == ("group-not-viable", "drift")
+    assert "0000:65:00.1 (snd_hda_intel)" in drift.message
+    assert codes(group_drivers=neighbours) == []
+    assert codes(NONE, group_drivers=neighbours) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["unsupported", "kernel-refused", "node-denied", "power-error", "group-not-viable"]
+)
+def test_what_the_helper_could_not_do_is_passed_on(code):
+    failure = Failure(code, "0000:65:00.0: cannot open: EIO", "Look at the slot", "open", "EIO")
+    hold = UNHELD._replace(state="refused", failure=failure)
+    drift = the_one(hold=hold, power=AWAKE)
+    assert drift == (code, "drift", failure.message, failure.hint)
+    assert codes(NONE, hold=hold) == []
+
+
+def test_a_failure_without_a_next_step_gets_one():
+    hold = UNHELD._replace(failure=Failure("kernel-refused", "no"))
+    assert the_one(hold=hold, power=AWAKE).hint
+
+
+def test_a_failure_of_a_later_helper_is_drift():
+    hold = UNHELD._replace(failure=Failure("gremlins", "seen in the slot"))
+    assert the_one(hold=hold, power=AWAKE).severity == "drift"
+
+
+def test_a_lease_excuses_all_but_another_card():
+    leases = (Lease(HERE, "libvirt:vm1", NOW - 60, NOW + 90), Lease(HERE, "backup", NOW))
+    hold = UNHELD._replace(leases=leases)
+    drift = the_one(hold=hold, power=AWAKE)
+    assert (drift.code, drift.severity) == ("leased", "excused")
+    assert "is lent to libvirt:vm1 for 90 s more and backup" in drift.message
+    assert codes(hold=hold, facts=card("65:00.0", driver="nvidia"), power=AWAKE) == ["leased"]
+    assert codes(hold=hold, facts=card("65:00.0", NIC)) == ["identity-changed"]
+    assert codes(rule=None, known=None, hold=hold, power=AWAKE) == ["leased"]
+
+
+def test_a_guest_that_has_the_device_excuses_it_and_is_named():
+    drift = the_one(hold=UNHELD, power=AWAKE, opened_by=("qemu-system-x86 (pid 812)",))
+    assert (drift.code, drift.severity) == ("busy", "excused")
+    assert drift.message.endswith("is in use by qemu-system-x86 (pid 812)")
+
+
+def test_a_guest_is_excused_though_nobody_may_look_who_it_is():
+    hold = UNHELD._replace(state="refused", failure=Failure("busy", "EBUSY"))
+    drift = the_one(hold=hold, power=AWAKE)
+    assert (drift.code, drift.severity) == ("busy", "excused")
+
+
+def test_a_guest_is_excused_where_the_device_is_only_looked_at():
+    guest = ("qemu-system-x86 (pid 812)",)
+    assert codes(NONE, expect="asleep", opened_by=guest) == ["busy"]
+    assert codes(NONE, opened_by=guest) == []
+
+
+def test_a_call_that_does_not_return_is_stuck():
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70))
+    drift = the_one(hold=hold, power=AWAKE)
+    assert (drift.code, drift.severity) == ("stuck", "drift")
+    assert "open has not returned from the kernel for 70 s" in drift.message
+    assert codes(hold=hold, power=AWAKE, patience=120.0) == ["mode-mismatch"]
+
+
+def test_a_device_that_is_held_without_being_declared_is_told():
+    drift = the_one(rule=None, known=None, hold=PLAIN._replace(rule=None))
+    assert (drift.code, drift.severity) == ("undeclared-hold", "drift")
+
+
+@pytest.mark.parametrize(
+    ("mode", "reserve", "hold", "words"),
+    [
+        (ENTRY, False, UNHELD, "is declared mode entry, and is not held"),
+        (ENTRY, False, None, "is declared mode entry, and is not held"),
+        (ENTRY, False, RESERVED, "and is held with mode none engaged"),
+        (ENTRY, False, ARMED, "and is held with mode entry-with-wakeup engaged"),
+        (WAKEUP, False, PLAIN, "declared mode entry-with-wakeup, and is held with mode entry"),
+        (NONE, True, UNHELD, "is declared mode none, reserved, and is not held"),
+        (NONE, False, RESERVED, "is declared mode none, and is held with mode none engaged"),
+    ],
+)
+def test_another_mode_than_the_declared_one_is_told(mode, reserve, hold, words):
+    drift = the_one(mode, reserve=reserve, hold=hold)
+    assert (drift.code, drift.severity) == ("mode-mismatch", "drift")
+    assert words in drift.message
+
+
+def test_a_device_that_is_about_to_be_taken_is_told_with_the_time():
+    hold = UNHELD._replace(taken_after=NOW + 42)
+    assert the_one(hold=hold).message.endswith("; it is taken in 42 s")
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 3))
+    assert the_one(hold=hold).message.endswith("; open is under way for 3 s")
+
+
+@pytest.mark.parametrize("helper", ["absent", "down"])
+def test_without_the_helper_only_what_is_seen_is_judged(helper):
+    assert codes(hold=None, helper=helper) == []
+    assert codes(hold=None, helper=helper, power=AWAKE) == ["not-suspended"]
+    assert codes(NONE, expect="asleep", hold=None, helper=helper, power=D3HOT) == []
+
+
+def test_a_woken_device_is_waiting_and_no_drift():
+    drift = the_one(WAKEUP, hold=WAITING, power=AWAKE)
+    assert (drift.code, drift.severity) == ("waiting", "info")
+    assert "entered again in 3 s" in drift.message
+    assert codes(ENTRY, hold=WAITING, power=AWAKE) == ["mode-mismatch"]
+
+
+def test_forbidden_runtime_power_management_is_told_where_sleep_is_wanted():
+    forbidden = AWAKE._replace(control="on")
+    drift = the_one(power=forbidden)
+    assert (drift.code, drift.severity) == ("runtime-pm-forbidden", "drift")
+    assert "power/control reads on" in drift.message
+    assert codes(NONE, expect="asleep", power=forbidden) == ["runtime-pm-forbidden"]
+    assert codes(NONE, power=forbidden) == []
+    assert codes(NONE, reserve=True, power=forbidden) == []
+
+
+@pytest.mark.parametrize("mode", [ENTRY, WAKEUP])
+def test_an_engaged_device_that_stays_awake_is_not_suspended(mode):
+    drift = the_one(mode, power=AWAKE, blockers=("2 VFs are enabled",))
+    assert (drift.code, drift.severity) == ("not-suspended", "drift")
+    assert f"is awake in D0 in mode {mode} (2 VFs are enabled)" in drift.message
+    assert codes(mode, power=AWAKE, expect="any") == []
+
+
+def test_a_device_gets_time_to_fall_asleep():
+    lately = PLAIN._replace(entered=NOW - 4)
+    assert codes(hold=lately, power=AWAKE) == []
+    assert codes(hold=lately, power=AWAKE, settle=3.0) == ["not-suspended"]
+    clock_was_set_back = PLAIN._replace(entered=NOW + 3600)
+    assert codes(hold=clock_was_set_back, power=AWAKE) == ["not-suspended"]
+
+
+def test_a_device_without_power_management_is_told_and_no_drift():
+    drift = the_one(power=POWERLESS)
+    assert (drift.code, drift.severity) == ("no-power-management", "info")
+    assert codes(power=POWERLESS, expect="d3cold") == ["not-as-expected"]
+
+
+@pytest.mark.parametrize(
+    "power",
+    [
+        Power("D3cold", "active", "auto"),
+        Power("error", "active", "auto"),
+        Power("D0", "error", "auto"),
+    ],
+)
+def test_a_device_that_did_not_come_back_is_a_power_error(power):
+    for mode in (NONE, ENTRY):
+        drift = the_one(mode, power=power)
+        assert (drift.code, drift.severity) == ("power-error", "drift")
+        assert f"runtime_status is {power.runtime_status}" in drift.message
+
+
+@pytest.mark.parametrize(
+    ("mode", "reserve", "expect", "power", "words"),
+    [
+        (NONE, False, "asleep", AWAKE, "is awake in D0, and asleep is expected"),
+        (NONE, False, "d3cold", AWAKE, "is awake in D0, and d3cold is expected"),
+        (NONE, False, "d3cold", D3HOT, "is asleep in D3hot, and d3cold is expected"),
+        (NONE, False, "awake", D3HOT, "is asleep in D3hot, and awake is expected"),
+        (NONE, True, "awake", ASLEEP, "is asleep in D3cold, and awake is expected"),
+        (ENTRY, False, "d3cold", D3HOT, "is asleep in D3hot, and d3cold is expected"),
+    ],
+)
+def test_another_state_than_the_expected_one_is_told(mode, reserve, expect, power, words):
+    drift = the_one(mode, reserve=reserve, expect=expect, power=power)
+    assert (drift.code, drift.severity) == ("not-as-expected", "drift")
+    assert words in drift.message
+
+
+@pytest.mark.parametrize(
+    ("expect", "power"),
+    [
+        ("any", AWAKE),
+        ("any", ASLEEP),
+        ("awake", AWAKE),
+        ("asleep", D3HOT),
+        ("asleep", ASLEEP),
+        ("d3cold", ASLEEP),
+    ],
+)
+def test_the_expected_state_is_verified_without_holding(expect, power):
+    assert codes(NONE, expect=expect, power=power, host=DEFAULT_HOST) == []
+
+
+def test_where_the_host_keeps_devices_awake_the_way_to_sleep_is_shown():
+    assert "declare mode entry" in the_one(NONE, expect="asleep", power=AWAKE).hint
+    hint = the_one(NONE, expect="asleep", power=AWAKE, host=DEFAULT_HOST).hint
+    assert "declare mode entry" not in hint
+
+
+@pytest.mark.parametrize("mode", [ENTRY, WAKEUP])
+def test_holding_where_devices_sleep_by_themselves_saves_nothing(mode):
+    drift = the_one(mode, host=DEFAULT_HOST)
+    assert (drift.code, drift.severity) == ("hold-saves-nothing", "info")
+    assert codes(mode, host=DEFAULT_HOST, power=AWAKE) == ["not-suspended", "hold-saves-nothing"]
+    assert codes(NONE, reserve=True, host=DEFAULT_HOST) == []
+    assert codes(mode, host=DEFAULT_HOST._replace(disable_idle_d3=None)) == []
+
+
+def test_a_state_that_cannot_be_read_is_not_judged():
+    assert codes(power=None) == []
+
+
+def test_everything_told_is_one_sentence_with_a_next_step():
+    told = [
+        drift
+        for how in (
+            {"facts": None},
+            {"hold": UNHELD},
+            {"power": AWAKE},
+            {"power": POWERLESS},
+            {"host": DEFAULT_HOST},
+            {"facts": card("65:00.0", NIC)},
+            {"facts": card("65:00.0", driver=None)},
+        )
+        for drift in judge(case(**how))
+    ]
+    for drift in told:
+        assert "0000:65:00.0" in drift.message
+        assert not drift.message.endswith(".")
+        assert drift.hint
+        assert not drift.hint.endswith(".")
+
+
+def test_only_drift_counts_as_drifted():
+    assert drifted(judge(case(power=AWAKE)))
+    assert not drifted(judge(case(WAKEUP, hold=WAITING, power=AWAKE)))
+    assert not drifted(judge(case(hold=UNHELD, opened_by=("qemu (pid 1)",))))
+    assert not drifted([])
