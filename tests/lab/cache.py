@@ -9,15 +9,17 @@ appears under its name only when it is complete.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from .packages import as_root
@@ -34,9 +36,12 @@ def digest(recipe: object) -> str:
 
 
 def find(kind: str, recipe: object) -> Path | None:
-    """The built folder, or None."""
+    """The built folder, or None; whoever asks for it is taken to use it."""
     folder = cache_folder() / f"{kind}-{digest(recipe)}"
-    return folder if folder.is_dir() else None
+    if not folder.is_dir():
+        return None
+    os.utime(folder)
+    return folder
 
 
 def obtain(kind: str, recipe: object, build: Callable[[Path], None]) -> Path:
@@ -62,12 +67,18 @@ def obtain(kind: str, recipe: object, build: Callable[[Path], None]) -> Path:
             _remove(building)
             raise
         os.rename(building, folder)
-        # A lab that still runs on an older base keeps its files open and needs no name for them.
-        _remove(*(old for old in cache_folder().glob(f"{kind}-*") if old != folder))
+        _remove(*_long_unused(kind))
         return folder
 
 
-@contextmanager
+def _long_unused(kind: str) -> list[Path]:
+    """Other recipes' folders, but for those that a lab may still be running on."""
+    yesterday = time.time() - 86400
+    folders = cache_folder().glob(f"{kind}-*")
+    return [folder for folder in folders if folder.stat().st_mtime < yesterday]
+
+
+@contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -83,10 +94,32 @@ def _remove(*folders: Path) -> None:
 
 
 def run(command: list[str], what: str) -> None:
-    """Run a build command, and show the end of what it said if it fails."""
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        tail = "\n".join(done.stdout.splitlines()[-40:])
-        raise LabError(f"{what} failed ({command[0]} ended with {done.returncode}):\n{tail}")
+    """Run a build command, and show the end of what it said if it fails.
+
+    If we are interrupted, its children end with it.
+    """
+    # sudo asks on the terminal, so it stays in the terminal's group and hears of ctrl-C itself.
+    apart = command[0] != "sudo"
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=apart)
+        try:
+            status = process.wait()
+        except BaseException:
+            _end(process, apart)
+            raise
+        if status:
+            said.seek(0)
+            tail = "".join(said.readlines()[-40:])
+            raise LabError(f"{what} failed ({command[0]} ended with {status}):\n{tail}")
+
+
+def _end(process: subprocess.Popen[bytes], apart: bool) -> None:
+    """mmdebstrap unmounts what it mounted when it is asked to end, so ask first."""
+    target = -process.pid if apart else process.pid
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(target, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.kill(target, signal.SIGKILL)
+        process.wait()

@@ -96,11 +96,12 @@ class Lab:
             "keep": keep,
             "owner": os.getpid(),
         }
-        root = Path(disk) if disk else base.obtain(debian, progress).disk
+        built = base.obtain(debian, progress)
+        settings["base"] = str(built.folder)
         lab = cls(_new_folder(name), settings, progress)
         try:
             lab._make_key()
-            lab._make_overlay(root)
+            lab._make_overlay(Path(disk) if disk else built.disk)
             lab._boot()
         except BaseException:
             lab.stop()
@@ -308,7 +309,7 @@ class Lab:
 
     def _what_to_boot(self) -> Boot:
         shape = topology.shape_named(self.settings["shape"])
-        built = base.obtain(self.settings["debian"], self.progress)
+        built = base.Base(Path(self.settings["base"]))
         image, initrd = built.kernel, built.initrd
         if self.settings["kernel"] == "iommufd":
             image, initrd = kernel.obtain(self.progress), None

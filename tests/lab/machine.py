@@ -109,6 +109,8 @@ class Machine:
         command += ["-no-user-config", "-nodefaults", "-display", "none", "-vga", "none"]
         command += ["-machine", "q35,kernel-irqchip=split", "-accel", accel, "-cpu", "max"]
         command += ["-smp", "2", "-m", str(boot.memory), "-rtc", "base=utc"]
+        # Linux lets a root port sleep when the firmware is from 2015 or later.
+        command += ["-smbios", "type=0,vendor=SeaBIOS,version=lab,date=01/01/2026"]
         command += ["-device", "intel-iommu,intremap=on,caching-mode=on"]
         # With it the slots have _EJ0, and Linux leaves their power to the hotplug controller.
         command += ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]

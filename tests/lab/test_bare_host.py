@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host before the helper is on it: what can be seen, what is predicted, what is refused."""
+
+from __future__ import annotations
+
+from .declared import main_rules
+from .managed import ManagedHost
+
+LAB = {"shape": "standard"}
+
+
+def test_info_looks_without_a_helper_and_wakes_nothing(host: ManagedHost):
+    before = host.seen("nic", "disk", "dual0")
+    answer = host.info()
+    assert not answer.get("failed"), answer
+    assert not answer["helper"]["installed"]
+    told = {it["address"]: it for it in answer["devices"]}
+    nic = told[host.address("nic")]
+    assert (nic["driver"], nic["power_state"], nic["held"]) == ("vfio-pci", "D0", False)
+    assert "82574L" in nic["model"]
+    assert answer["host"]["disable_idle_d3"] is True
+    assert host.seen("nic", "disk", "dual0").keys() == before.keys()
+
+
+def test_info_looks_without_root_and_says_that_it_sees_less(host: ManagedHost):
+    host.lab.ssh("id looker >/dev/null 2>&1 || useradd --create-home looker")
+    answer = host.info(user="looker")
+    assert not answer.get("failed"), answer
+    assert answer["limited"] is True
+    assert host.address("nic") in {it["address"] for it in answer["devices"]}
+
+
+def test_declaring_without_root_is_refused_with_the_next_step(host: ManagedHost):
+    answer = host.module("low_power", user="looker", devices=main_rules(host))
+    assert answer["failed"]
+    assert "become" in answer["msg"]
+
+
+def test_check_mode_predicts_and_names_the_devices_that_would_be_reset(host: ManagedHost):
+    answer = host.declare(*main_rules(host), check=True)
+    assert not answer.get("failed"), answer
+    assert answer["changed"]
+    said = " ".join(answer["warnings"])
+    for card in ("nic", "disk", "rng", "spare"):
+        assert host.address(card) in said
+        assert host.openable(card)
+    assert "reset" in said
+    assert host.lab.ssh("ls /var/lib/vfio-power 2>&1", check=False).returncode
+
+
+def test_declaring_without_a_helper_names_the_role(host: ManagedHost):
+    answer = host.declare(*main_rules(host))
+    assert answer["failed"]
+    assert "vfio.power.helper" in answer["msg"]
+    assert all(host.openable(card) for card in ("nic", "disk", "rng"))
+
+
+def test_a_host_driver_is_named_and_the_others_are_predicted(host: ManagedHost):
+    host.bind("warm", "e1000e")
+    rules = [*main_rules(host), {"address": host.address("warm"), "mode": "entry"}]
+    answer = host.declare(*rules, check=True)
+    told = {it["address"]: it for it in answer["devices"]}
+    assert told[host.address("nic")]["changed"]
+    codes = [it["code"] for it in told[host.address("warm")]["drift"]]
+    assert codes == ["not-bound"]
+    host.bind("warm")
