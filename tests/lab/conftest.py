@@ -58,6 +58,7 @@ class OneLab:
             else:
                 lab = self._lab = Lab.start(progress=Progress(), **wanted)
             self._wanted, self.host = wanted, ManagedHost(lab, self._collections)
+            self.converged = "VFIO_POWER_LAB_CONVERGED" in os.environ
         return self.host
 
     def stop(self) -> None:

@@ -71,7 +71,7 @@ class ManagedHost:
         """Run a module of the collection and return its answer, failed or not."""
         command = ["ansible", "lab", "-i", self.lab.inventory(), "-m", f"vfio.power.{name}"]
         command += ["-a", json.dumps(options), *(["--check", "--diff"] if check else [])]
-        command += ["--become", "--become-user", user] if user else []
+        command += ["--become", "--become-method", "su", "--become-user", user] if user else []
         done = self._run(command)
         _, arrow, answer = done.stdout.partition(" => ")
         if not arrow or "UNREACHABLE" in done.stdout.partition("=>")[0]:
@@ -167,9 +167,12 @@ class ManagedHost:
 
     def held_by(self, name: str) -> set[str]:
         """The command names of the processes that have the device's group node open."""
-        node = f"/dev/vfio/{self.group(name)}"
+        return self.openers(f"/dev/vfio/{self.group(name)}")
+
+    def openers(self, node: str) -> set[str]:
+        """The command names of the processes that have a node open."""
         script = (
-            f'for fd in /proc/[0-9]*/fd/*; do [ "$(readlink $fd)" = {node} ] &&'
+            f"for fd in /proc/[0-9]*/fd/*; do [ \"$(readlink $fd)\" = {node} ] &&"
             " cat ${fd%/fd/*}/comm; done; true"
         )
         return set(self.lab.ssh(script).stdout.split())

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that cannot do what is asked: each says what is missing, where, and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from .declared import HELPER, rule
+from .managed import ManagedHost
+
+LAB = {"shape": "small"}
+
+
+@pytest.fixture(scope="module")
+def installed(host: ManagedHost) -> ManagedHost:
+    host.converge(vfio_power_devices=[rule(host, "nic", mode="entry")], **HELPER)
+    return host
+
+
+@contextmanager
+def moved_away(host: ManagedHost, path: str) -> Iterator[None]:
+    host.lab.ssh(f"mv {path} {path}.away")
+    try:
+        yield
+    finally:
+        host.lab.ssh(f"mv {path}.away {path}")
+
+
+def refused(answer: dict) -> str:
+    assert answer.get("failed"), answer
+    return answer["msg"]
+
+
+def test_a_stopped_helper_is_named_and_nothing_is_written(installed):
+    stored = "cat /var/lib/vfio-power/declared.json"
+    before = installed.lab.ssh(stored).stdout
+    installed.lab.ssh("systemctl stop vfio-powerd.socket vfio-powerd.service")
+    said = refused(installed.declare(rule(installed, "disk", mode="entry")))
+    assert "systemctl" in said
+    assert installed.lab.ssh(stored).stdout == before
+    assert installed.ctl("list", check=False).returncode in (0, 3)
+    assert installed.ctl(f"release {installed.address('nic')} --holder x", check=False).returncode == 3
+    answer = installed.info()
+    assert "helper-down" in {it["code"] for it in answer["drift"]}
+    installed.lab.ssh("systemctl start vfio-powerd.socket vfio-powerd.service")
+    installed.reaches("nic", "D3cold")
+
+
+def test_a_helper_of_another_revision_is_refused(installed):
+    version = "/usr/local/lib/vfio-power/current/vfio_power/words/version.py"
+    installed.lab.ssh(f"cp {version} /root/version.py")
+    installed.lab.ssh(f"sed -i 's/^API_REVISION = .*/API_REVISION = 99/' {version}")
+    installed.lab.ssh("systemctl restart vfio-powerd.service")
+    try:
+        said = refused(installed.declare(rule(installed, "nic", mode="entry")))
+        assert "99" in said
+        assert "vfio.power.helper" in said
+        assert "api-mismatch" in {it["code"] for it in installed.info()["drift"]}
+    finally:
+        installed.lab.ssh(f"cp /root/version.py {version}; systemctl restart vfio-powerd.service")
+    installed.reaches("nic", "D3cold")
+
+
+def test_without_pyudev_only_what_needs_it_is_refused(installed):
+    with moved_away(installed, "/usr/lib/python3/dist-packages/pyudev"):
+        by_label = {"name": "label", "match": {"property": {"X": "y"}}, "mode": "none"}
+        said = refused(installed.declare(by_label, check=True))
+        assert "pyudev" in said
+        plain = installed.declare(rule(installed, "nic", mode="entry"))
+        assert not plain.get("failed"), plain
+
+
+def test_a_damaged_declaration_is_told_and_the_generation_before_is_used(installed):
+    path = "/var/lib/vfio-power/declared.json"
+    assert not installed.declare(rule(installed, "nic", mode="entry"), settle=10).get("failed")
+    assert not installed.declare(rule(installed, "disk", mode="entry"), settle=10).get("failed")
+    installed.lab.ssh("systemctl stop vfio-powerd.service")
+    installed.lab.ssh(f"truncate -s 40 {path}")
+    installed.lab.ssh("systemctl start vfio-powerd.service")
+    installed.reaches("nic", "D3cold")
+    damage = [it for it in installed.info()["drift"] if it["code"] == "state-damaged"]
+    assert path in damage[0]["message"]
+    answer = installed.declare(rule(installed, "nic", mode="entry"))
+    assert not answer["drifted"], answer
+
+
+def test_a_node_of_another_owner_is_named_with_its_owner(installed):
+    assert not installed.declare(rule(installed, "nic", mode="none")).get("failed")
+    node = f"/dev/vfio/{installed.group('disk')}"
+    installed.lab.ssh(f"chown nobody {node}")
+    try:
+        answer = installed.declare(rule(installed, "disk", mode="entry"))
+        assert answer["failed"]
+        denied = [it for it in answer["drift"] if it["code"] == "node-denied"]
+        assert node in denied[0]["message"]
+        assert "nobody" in denied[0]["message"] or "65534" in denied[0]["message"]
+    finally:
+        installed.lab.ssh(f"chown root {node}")
+
+
+def test_one_bad_device_does_not_hide_the_others(installed):
+    installed.bind("rng", "virtio-pci")
+    answer = installed.declare(
+        rule(installed, "nic", mode="entry"),
+        rule(installed, "rng", mode="entry"),
+        {"name": "ghost", "address": "0000:7f:00.0", "mode": "entry"},
+        settle=10,
+    )
+    assert answer["failed"]
+    assert installed.held("nic")
+    assert installed.power_state("nic") == "D3cold"
+    codes = {it["address"]: [d["code"] for d in it["drift"]] for it in answer["devices"]}
+    assert codes[installed.address("rng")] == ["not-bound"]
+    assert codes["0000:7f:00.0"] == ["device-missing"]
+    for address in (installed.address("rng"), "0000:7f:00.0"):
+        assert address in answer["msg"]
+    installed.bind("rng")
+
+
+class TestOtherBoots:
+    """Last in the file: they boot the host with less than it needs."""
+
+    def test_without_vfio_pci_the_next_step_is_to_bind(self, installed):
+        installed.lab.restart(on_vfio=[])
+        answer = installed.declare(rule(installed, "nic", mode="entry"))
+        assert answer["failed"]
+        codes = {it["code"] for it in answer["drift"]}
+        assert "not-bound" in codes
+        hints = " ".join(it["hint"] for it in answer["drift"])
+        assert "driverctl" in hints
+
+    def test_without_an_iommu_it_says_so(self, installed):
+        installed.lab.restart(on_vfio=["nic"], command_line="intel_iommu=off")
+        answer = installed.declare(rule(installed, "nic", mode="entry"))
+        assert answer["failed"]
+        assert "IOMMU" in answer["msg"]

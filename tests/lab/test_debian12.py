@@ -1,0 +1,29 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job once more on Debian 12: systemd 252, Linux 6.1, Python 3.11."""
+
+from __future__ import annotations
+
+from .declared import DELAY, HELPER, main_rules
+
+LAB = {"shape": "small", "debian": "12"}
+
+
+def test_the_main_job_is_done_there_too(converged):
+    states = {name: it.power_state for name, it in converged.seen("nic", "disk", "rng").items()}
+    assert states == {"nic": "D3cold", "disk": "D3cold", "rng": "D3hot"}
+    assert all(converged.held(name) for name in states)
+
+
+def test_the_second_converge_changes_nothing(converged):
+    played = converged.converge(vfio_power_devices=main_rules(converged), **HELPER)
+    assert played.changed == 0, played.output
+
+
+def test_a_stranger_is_seen_and_the_device_goes_back(converged):
+    converged.reaches("nic", "D3cold")
+    converged.lab.ssh(f"lspci -s {converged.address('nic')}")
+    converged.reaches("nic", "D3cold", seconds=DELAY + 10)
+    (nic,) = converged.info(devices=[{"address": converged.address("nic")}])["devices"]
+    assert nic["wakes"]["foreign"] == 1

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image built in a folder, without devices and without systemd running, and its first boot.
+
+The image's root file system is entered by an sshd that runs inside it, as image pipelines do
+with a chroot; what it boots into afterwards is a lab of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from . import host as labs
+from .conftest import OneLab
+from .declared import GRACE, HELPER, WAKEUP
+from .managed import ManagedHost
+from .progress import Progress
+
+RULES = [
+    {"name": "disks", "match": {"class": ["0108"]}, "mode": "entry"},
+    {"name": "nics", "match": {"vendor": ["8086"], "class": ["02"]}, **WAKEUP},
+]
+SETTINGS = {
+    **HELPER,
+    "vfio_power_helper_started": False,
+    "vfio_power_apply": False,
+}
+
+
+class Folder:
+    """The image's root as ManagedHost knows a lab: a folder to work in, and an inventory."""
+
+    def __init__(self, folder: Path, root: Path, port: int) -> None:
+        self.folder = folder
+        self.root = root
+        variables = {
+            "ansible_host": "127.0.0.1",
+            "ansible_port": port,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(folder / "key"),
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_ssh_args": "-F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=no"
+            " -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+        }
+        inventory = {"all": {"hosts": {"lab": variables}}}
+        (folder / "inventory.yml").write_text(json.dumps(inventory))
+
+    def inventory(self) -> Path:
+        return self.folder / "inventory.yml"
+
+
+@contextmanager
+def entered(folder: Path, root: Path) -> Iterator[Folder]:
+    """Run an sshd inside the root, with the few device nodes it needs and nothing else."""
+    run = subprocess.run
+    key = folder / "key"
+    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    with ExitStack() as leaving:
+        authorized = root / "root/.ssh/authorized_keys"
+        authorized.parent.mkdir(mode=0o700, exist_ok=True)
+        authorized.write_text((folder / "key.pub").read_text())
+        leaving.callback(authorized.unlink)
+        for node in ("null", "zero", "urandom", "random", "tty"):
+            (root / "dev" / node).touch()
+            run(["mount", "--bind", f"/dev/{node}", str(root / "dev" / node)], check=True)
+            leaving.callback(run, ["umount", str(root / "dev" / node)], check=True)
+        run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
+        leaving.callback(run, ["umount", "--lazy", str(root / "proc")], check=True)
+        (root / "run/sshd").mkdir(exist_ok=True)
+        run(["chroot", str(root), "ssh-keygen", "-A"], check=True, capture_output=True)
+        port = free_port()
+        options = ["-D", "-e", "-p", str(port), "-o", "ListenAddress=127.0.0.1", "-o", "UsePAM=no"]
+        sshd = subprocess.Popen(
+            ["chroot", str(root), "/usr/sbin/sshd", *options, "-o", "StrictModes=no"],
+            stderr=subprocess.DEVNULL,
+        )
+        leaving.callback(sshd.wait)
+        leaving.callback(sshd.terminate)
+        yield Folder(folder, root, port)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def image(
+    tmp_path_factory: pytest.TempPathFactory, collections: Path, one_lab: OneLab
+) -> Iterator[Path]:
+    one_lab.stop()
+    folder = tmp_path_factory.mktemp("image")
+    root = labs.unpack_root(folder / "root", progress=Progress())
+    with entered(folder, root) as inside:
+        built = ManagedHost(inside, collections)  # type: ignore[arg-type]
+        first = built.converge(vfio_power_devices=RULES, **SETTINGS)
+        again = built.converge(vfio_power_devices=RULES, **SETTINGS)
+        assert first.changed > 0
+        assert again.changed == 0, again.output
+    yield labs.make_disk(root, folder / "image.img")
+    subprocess.run(["rm", "-rf", str(root)], check=True)
+
+
+def test_the_first_boot_reaches_the_declared_state_without_ansible(image, collections):
+    with labs.Lab.start(shape="small", disk=image, progress=Progress()) as lab:
+        host = ManagedHost(lab, collections)
+        host.reaches("nic", "D3cold", seconds=GRACE + 40)
+        host.reaches("disk", "D3cold")
+        assert host.held("nic")
+        assert host.held("disk")
+        assert host.openable("rng")
+        answer = host.info()
+        assert not answer["drifted"], answer["drift"]
+        told = {it["address"]: it for it in answer["devices"]}
+        assert told[host.address("nic")]["engaged"] == "entry-with-wakeup"

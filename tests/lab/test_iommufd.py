@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The other way in: /dev/iommu and the device's own node, on a kernel that offers both."""
+
+from __future__ import annotations
+
+from .declared import DELAY, HELPER, main_rules
+from .guests import guest
+
+LAB = {"shape": "small", "kernel": "iommufd"}
+
+
+def node_opener(host, card: str) -> set[str]:
+    """Who has the device's own node open; the kernel lets only one bind it."""
+    node = host.lab.ssh(f"ls /sys/bus/pci/devices/{host.address(card)}/vfio-dev").stdout.strip()
+    return host.openers(f"/dev/vfio/devices/{node}")
+
+
+def test_devices_are_held_by_their_own_nodes(converged):
+    for card in ("nic", "disk", "rng"):
+        assert node_opener(converged, card) == {"vfio-powerd"}
+        assert not converged.openable(card)
+    assert converged.power_state("nic") == "D3cold"
+    assert converged.power_state("rng") == "D3hot"
+
+
+def test_the_second_converge_changes_nothing(converged):
+    played = converged.converge(vfio_power_devices=main_rules(converged), **HELPER)
+    assert played.changed == 0, played.output
+
+
+def test_a_stranger_is_seen_and_the_device_goes_back(converged):
+    converged.reaches("nic", "D3cold")
+    converged.lab.ssh(f"lspci -s {converged.address('nic')}")
+    converged.reaches("nic", "D3cold", seconds=DELAY + 10)
+    (nic,) = converged.info(devices=[{"address": converged.address("nic")}])["devices"]
+    assert nic["wakes"]["foreign"] == 1
+
+
+def test_a_guest_gets_its_device_and_gives_it_back(converged):
+    address = converged.address("nic")
+    converged.ctl(f"release {address} --holder demo")
+    with guest(converged, "nic"):
+        assert converged.power_state("nic") == "D0"
+    converged.ctl(f"reclaim {address} --holder demo")
+    converged.reaches("nic", "D3cold")
