@@ -91,9 +91,14 @@ def match_field(key: str) -> str:
 
 
 def read_match(value: object, place: str, problems: Problems) -> Optional[Match]:
-    """Read the keys of a match; a match that asks nothing would mean every device."""
+    """Read the keys of a match; one that asks nothing would mean every device.
+
+    A null is refused for the same reason: a variable that nobody set must not widen a match.
+    """
     told = len(problems)
     given = read_keys(value, place, problems, tuple(MATCH_KEYS))
+    for key in _nulls(value):
+        problems.append(Problem(f"{place}.{key}", "is null; leave the key out to ask for nothing"))
     if len(problems) > told or given is None:
         return None
     if not given:
@@ -105,6 +110,11 @@ def read_match(value: object, place: str, problems: Problems) -> Optional[Match]
         for key, asked in given.items()
     }
     return Match()._replace(**fields)
+
+
+def _nulls(value: object) -> list[str]:
+    asked = value if isinstance(value, Mapping) else {}
+    return [key for key in MATCH_KEYS if key in asked and asked[key] is None]
 
 
 def read_selector_of(

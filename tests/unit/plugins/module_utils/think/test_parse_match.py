@@ -98,7 +98,8 @@ def test_digits_that_yaml_took_for_a_number_want_quotes(key, seen, guesses):
         ({"property": {"A": 1}}, "property.A", "YAML read 1 as a number"),
         ({"property": {"A": True}}, "property.A", "true is not text; put quotes around text"),
         ({}, "", "the match is empty and would mean every device"),
-        ({"vendor": None}, "", "the match is empty"),
+        ({"vendor": None}, "vendor", "is null; leave the key out"),
+        ({"vendor": None, "class": ["03"]}, "vendor", "is null; leave the key out"),
         ({"vender": ["10de"]}, "", "unknown key 'vender' (perhaps 'vendor'); known keys: vendor"),
     ],
 )
