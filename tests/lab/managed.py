@@ -25,12 +25,31 @@ ASLEEP = {"D3hot", "D3cold"}
 PLAYBOOK_PATIENCE = 600
 
 # Opening a free group has no effect on its devices; a taken one says EBUSY.
-_OPENABLE = (
-    "import os,sys\n"
-    "try: os.close(os.open(sys.argv[1], os.O_RDWR))\n"
-    "except OSError as error: print(error.errno)\n"
-    "else: print(0)\n"
-)
+_OPENABLE = """
+import os, sys
+try:
+    os.close(os.open(sys.argv[1], os.O_RDWR))
+except OSError as error:
+    print(error.errno)
+else:
+    print(0)
+"""
+_OPENERS = """
+import glob, os, sys
+for fd in glob.glob("/proc/[0-9]*/fd/*"):
+    try:
+        if os.readlink(fd) == sys.argv[1]:
+            print(open(f"/proc/{fd.split('/')[2]}/comm").read())
+    except OSError:
+        continue
+"""
+_WRITE = """
+import sys, time
+began = time.monotonic()
+with open(sys.argv[1], "w") as file:
+    file.write(sys.argv[2])
+print(time.monotonic() - began)
+"""
 EBUSY = 16
 
 
@@ -160,8 +179,7 @@ class ManagedHost:
     def openable(self, name: str) -> bool:
         """Tell whether somebody else could have the device: can its group be opened?"""
         node = f"/dev/vfio/{self.group(name)}"
-        script = f"python3 - {node} <<'END'\n{_OPENABLE}END"
-        errno = int(self.lab.ssh(script).stdout)
+        errno = int(self._python(_OPENABLE, node))
         assert errno in (0, EBUSY), f"opening {node} gave errno {errno}"
         return errno == 0
 
@@ -171,11 +189,7 @@ class ManagedHost:
 
     def openers(self, node: str) -> set[str]:
         """The command names of the processes that have a node open."""
-        script = (
-            f"for fd in /proc/[0-9]*/fd/*; do [ \"$(readlink $fd)\" = {node} ] &&"
-            " cat ${fd%/fd/*}/comm; done; true"
-        )
-        return set(self.lab.ssh(script).stdout.split())
+        return set(self._python(_OPENERS, node).split())
 
     def held(self, name: str) -> bool:
         """Tell whether the helper has the device, by the kernel's word alone."""
@@ -188,7 +202,7 @@ class ManagedHost:
         """Bind a device as driverctl does, and wait for it."""
         self.lab.ssh(f"driverctl --nosave set-override {self.address(name)} {driver}")
 
-    def write(self, path: str, text: str, seconds: int = 60) -> float:
+    def write(self, path: str, text: str, seconds: float = 60) -> float:
         """Write to a file of sysfs and return how many seconds the write took."""
         script = (
             "import sys,time; began=time.monotonic(); open(sys.argv[1],'w').write(sys.argv[2]);"
