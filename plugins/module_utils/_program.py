@@ -1,0 +1,227 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program's own source, read back from what Ansible sent to the host.
+
+Private to this collection. Ansible sends the files that are imported somewhere and no others, so
+every part is named here once; a unit test keeps the list complete. Nothing of it is imported when
+this runs, which would only cost time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+PACKAGE = "ansible_collections.vfio.power.plugins.module_utils.vfio_power"
+
+
+def program_files() -> dict[str, str]:
+    """Return the source of every part by its relative path."""
+    package = importlib.import_module(PACKAGE)
+    names = ["__init__.py"]
+    for part in pkgutil.walk_packages(package.__path__, PACKAGE + "."):
+        relative = part.name[len(PACKAGE) + 1 :].replace(".", "/")
+        names.append(relative + ("/__init__.py" if part.ispkg else ".py"))
+    return {
+        f"vfio_power/{name}": (pkgutil.get_data(PACKAGE, name) or b"").decode("utf-8")
+        for name in names
+    }
+
+
+def travels_along() -> tuple[ModuleType, ...]:
+    """Name every part. Never called: that it stands here makes Ansible send it."""
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask import (
+        answer,
+        ground,
+        low_power,
+        low_power_info,
+        outcome,
+        ready,
+        rows,
+        settle,
+        task,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli import (
+        lend,
+        listing,
+        main,
+        paint,
+        show,
+        stage,
+        table,
+        version,
+        watch,
+        wording,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold import (
+        asks,
+        errands,
+        failures,
+        grip,
+        holder,
+        keeper,
+        lending,
+        permits,
+        surroundings,
+        windows,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold import (
+        table as hold_table,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think import (
+        codes,
+        documents,
+        drift,
+        drift_card,
+        drift_case,
+        drift_hold,
+        drift_host,
+        drift_power,
+        interface,
+        merge,
+        parse,
+        parse_digits,
+        parse_match,
+        parse_rule,
+        parse_values,
+        plan,
+        policy,
+        refusal,
+        resolve,
+        select,
+        units,
+        varlink,
+        wire,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import (
+        client,
+        device,
+        document,
+        eventfd,
+        files,
+        leases,
+        look,
+        openers,
+        refusals,
+        store,
+        sysfs,
+        udev,
+        view,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.uapi import (
+        ioctl,
+        vfio,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import (
+        connection,
+        daemon,
+        journal,
+        loop,
+        server,
+        service,
+        steward,
+        systemd,
+        workers,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
+        address,
+        declaration,
+        descriptor,
+        errors,
+        facts,
+        mode,
+        report,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
+        version as words_version,
+    )
+
+    return (
+        answer,
+        ground,
+        low_power,
+        low_power_info,
+        outcome,
+        ready,
+        rows,
+        settle,
+        task,
+        lend,
+        listing,
+        main,
+        paint,
+        show,
+        stage,
+        table,
+        version,
+        watch,
+        wording,
+        asks,
+        errands,
+        failures,
+        grip,
+        holder,
+        keeper,
+        lending,
+        permits,
+        surroundings,
+        hold_table,
+        windows,
+        codes,
+        documents,
+        drift,
+        drift_card,
+        drift_case,
+        drift_hold,
+        drift_host,
+        drift_power,
+        interface,
+        merge,
+        parse,
+        parse_digits,
+        parse_match,
+        parse_rule,
+        parse_values,
+        plan,
+        policy,
+        refusal,
+        resolve,
+        select,
+        units,
+        varlink,
+        wire,
+        client,
+        device,
+        document,
+        eventfd,
+        files,
+        leases,
+        look,
+        openers,
+        refusals,
+        store,
+        sysfs,
+        udev,
+        view,
+        ioctl,
+        vfio,
+        connection,
+        daemon,
+        journal,
+        loop,
+        server,
+        service,
+        steward,
+        systemd,
+        workers,
+        address,
+        declaration,
+        descriptor,
+        errors,
+        facts,
+        mode,
+        report,
+        words_version,
+    )

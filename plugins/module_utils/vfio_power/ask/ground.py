@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The surroundings of one task: the host's files, the helper, the clock. Tests bring their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Callable, NamedTuple, Optional
+
+from ..touch.client import Client
+from ..touch.look import CODE, SETTLE, look
+from ..touch.store import FOLDER, Loaded, Store
+from ..touch.sysfs import Sysfs
+from ..touch.udev import described
+from ..touch.view import HostView
+from ..words.address import PciAddress
+from ..words.declaration import Declaration, Match, Selector
+from ..words.errors import VfioPowerError
+from ..words.facts import Facts
+
+Devices = dict[PciAddress, Facts]
+
+
+class Ground(NamedTuple):
+    """Where a task looks and whom it asks."""
+
+    client: Client
+    store: Store = Store(FOLDER)
+    sysfs: Sysfs = Sysfs()
+    describe: Callable[[Mapping[PciAddress, Facts]], Devices] = described
+    code: str = CODE
+    proc: str = "/proc"
+    root: Optional[bool] = None
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    def look(
+        self,
+        loaded: Optional[Loaded] = None,
+        selectors: Sequence[Selector] = (),
+        settle: float = SETTLE,
+    ) -> HostView:
+        """Take a picture of the host; with ``loaded``, as if that were what is stored."""
+        return look(
+            self.client,
+            self.sysfs,
+            _Remembered(loaded) if loaded else self.store,
+            selectors=selectors,
+            describe=self.describe,
+            proc=self.proc,
+            code=self.code,
+            root=self.root,
+            now=self.clock(),
+            settle=settle,
+        )
+
+    def need_udev(self, declaration: Declaration) -> None:
+        """Raise ImportError when a rule asks for what only udev knows, and nobody can ask it."""
+        selectors = [rule.selector for rule in declaration.rules] + list(declaration.exclude)
+        if any(isinstance(it, Match) and it.property for it in selectors):
+            self.describe({})
+
+
+class _Remembered(Store):
+    """A store that has been read already, or whose content is only being considered."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+
+    def load(self) -> Loaded:
+        return self._loaded
+
+    def save(self, *_: object) -> bool:
+        raise VfioPowerError("a declaration that is only looked at cannot be stored")

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The course of one low_power task, from the options to the answer.
+
+Nothing here knows Ansible. What the host lacks is told in ready.py, waiting is in settle.py, what
+it comes to in outcome.py, and how that looks in rows.py.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Optional
+
+from ..think.documents import declaration_document
+from ..think.drift import ABSENT
+from ..think.merge import merge
+from ..think.parse import Request, parse_request
+from ..think.plan import Step, plan
+from ..think.resolve import clashes
+from ..think.wire import Fields, report_from_json
+from ..touch.client import Client
+from ..touch.view import HostView
+from ..words.address import PciAddress
+from ..words.declaration import Declaration, Known, Resolution
+from ..words.errors import HelperRefused, InputError
+from ..words.report import HoldReport
+from .answer import Answer
+from .ground import Ground
+from .outcome import answer
+from .ready import NotReady, missing
+from .rows import differences, rule_rows, unlisted_rows
+from .settle import settle, waits_for
+from .task import Done, Task, Wish
+
+ANSWER_WITHIN = 10.0  # seconds that the helper gets beyond those for the devices
+
+
+def ask(wish: Wish, *, check: bool, ground: Optional[Ground] = None) -> Answer:
+    """Do what a task asks; in check mode say what would be done."""
+    ground = ground or Ground(Client())
+    request = parse_request(wish.devices, wish.exclude)
+    try:
+        return _once(wish, request, ground, check=check)
+    except HelperRefused as error:
+        if error.name != "GenerationMismatch":
+            raise
+    return _once(wish, request, ground, check=check)  # somebody else stored something meanwhile
+
+
+def _once(wish: Wish, request: Request, ground: Ground, *, check: bool) -> Answer:
+    loaded = ground.store.load()
+    merged = merge(loaded.declaration, request, purge=wish.purge)
+    task = Task(wish, request, loaded, merged)
+    if not wish.apply:
+        return _stored_only(task, ground, check=check)
+    ground.need_udev(merged)
+    _refuse_clashes(merged, ground)
+    seen = ground.look(loaded._replace(declaration=merged))
+    lacking = missing(seen, merged)
+    if check:
+        return _predicted(task, seen, lacking)
+    if lacking:
+        raise NotReady(lacking)
+    return _applied(task, seen, ground)
+
+
+def _refuse_clashes(merged: Declaration, ground: Ground) -> None:
+    found = {
+        rule.selector: ground.sysfs.facts(rule.selector)
+        for rule in merged.rules
+        if isinstance(rule.selector, PciAddress) and merged.exclude
+    }
+    devices = {address: facts for address, facts in found.items() if facts is not None}
+    with suppress(ImportError):  # no rule asks udev then, or need_udev had told
+        devices = ground.describe(devices)
+    problems = clashes(merged, devices)
+    if problems:
+        raise InputError(problems)
+
+
+def _stored_only(task: Task, ground: Ground, *, check: bool) -> Answer:
+    if task.differs and not check:
+        _store(task, task.loaded.known, ground)
+    return Answer(
+        {
+            "changed": task.differs,
+            "applied": False,
+            "drifted": False,
+            "drift": [],
+            "devices": [],
+            "rules": rule_rows(task.merged, None),
+            "passed_over": [],
+            "unlisted": unlisted_rows(task.merged, task.listed, None),
+            "diff": differences(task.stored, task.merged, []),
+        },
+        warnings=task.warnings,
+    )
+
+
+def _store(task: Task, known: tuple[Known, ...], ground: Ground) -> None:
+    generation = task.stored.generation + 1
+    ground.store.save(task.merged._replace(generation=generation), known)
+
+
+def _predicted(task: Task, seen: HostView, lacking: list[str]) -> Answer:
+    steps = {step.address: step for step in _plan(task.merged, seen)}
+    actions = {address: step.actions for address, step in steps.items() if step.actions}
+    warnings = [f"As this host is now it would be refused: {lack}" for lack in lacking]
+    first_opened = [str(it) for it in sorted(actions) if "open" in actions[it]]
+    if first_opened and not seen.helper.answered:
+        warnings.append(
+            "Whether these devices support their mode is not known before the helper opens them,"
+            f" which resets each of them once: {', '.join(first_opened)}."
+        )
+    predicted = answer(task, seen, seen, Done(actions, steps=steps))
+    return predicted._replace(warnings=predicted.warnings + tuple(warnings))
+
+
+def _plan(merged: Declaration, seen: HostView) -> list[Step]:
+    return plan(
+        merged,
+        Resolution(known=tuple(view.known for view in seen.devices if view.known)),
+        {view.address: view.facts for view in seen.devices if view.facts},
+        {view.address: view.hold for view in seen.devices if view.hold},
+        [view.address for view in seen.devices if view.opened_by],
+    )
+
+
+def _applied(task: Task, seen: HostView, ground: Ground) -> Answer:
+    done = _apply(task, seen, ground)
+    rules = {view.address: view.rule for view in seen.devices if view.rule}
+    settle(waits_for(rules, done.entered(ground.clock()), task.wish.settle), ground)
+    after = ground.look(settle=0.0)  # they had their time
+    return answer(task, seen, after, done)
+
+
+def _apply(task: Task, seen: HostView, ground: Ground) -> Done:
+    """Have the helper do it. Without one there is nothing to do but to store what is declared."""
+    if seen.helper.state == ABSENT:
+        if task.differs:
+            _store(task, tuple(view.known for view in seen.devices if view.known), ground)
+        return Done()
+    document = declaration_document(task.merged)
+    answer = ground.client.call(
+        "Apply",
+        {
+            "rules": document["rules"],
+            "exclude": document["exclude"],
+            "expected_generation": task.stored.generation,
+            "timeout": float(task.wish.timeout),
+        },
+        timeout=task.wish.timeout + ANSWER_WITHIN,
+    )
+    outcomes = Fields(answer, "answer").each("outcomes", _outcome)
+    return Done(
+        actions={report.address: actions for report, actions in outcomes},
+        reports={report.address: report for report, _ in outcomes},
+        pending=tuple(PciAddress.parse(str(text)) for text in answer.get("pending") or ()),
+    )
+
+
+def _outcome(value: object, place: str) -> tuple[HoldReport, tuple[str, ...]]:
+    fields = Fields(value, place)
+    report = report_from_json(fields.need("device", dict), f"{place}.device")
+    return report, tuple(map(str, fields.get("actions", list, [])))

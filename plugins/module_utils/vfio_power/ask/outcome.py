@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a low_power task comes to: the devices it was about, their drift, and whether it fails."""
+
+from __future__ import annotations
+
+from ..think.drift import ABSENT, HostCase, drifted, judge_host
+from ..think.plan import Step
+from ..touch.view import DeviceView, HostView
+from ..words.declaration import Declaration
+from ..words.report import Drift
+from .answer import Answer, drift_rows, plural
+from .rows import (
+    Row,
+    Stand,
+    differences,
+    error_of,
+    passed_over_rows,
+    rule_rows,
+    sentence,
+    unlisted_rows,
+)
+from .task import Done, Task, Wish
+
+CURED_BY_CONVERGING = frozenset(
+    {
+        "mode-mismatch",
+        "not-as-expected",
+        "not-suspended",
+        "undeclared-hold",
+        "unsupported",
+        "kernel-refused",
+        "waiting",
+    }
+)
+"""Drift that says nothing of a device about which something is planned."""
+
+
+def answer(task: Task, seen: HostView, after: HostView, done: Done) -> Answer:
+    """Put the answer together from a picture before and one after."""
+    rows = [
+        _row(task, view, seen.device(view.address) or view, done)
+        for view in after.devices
+        if _concerned(task, view, done)
+    ]
+    host = _host_drift(task, after)
+    drifts = [*host, *(drift for row in rows for drift in row.drift)]
+    result = {
+        "changed": task.differs or any(row.changed for row in rows),
+        "applied": done.steps is None,
+        "drifted": drifted(drifts),
+        "drift": [*drift_rows(None, host), *(it for row in rows for it in row.drift_rows())],
+        "devices": [row.document() for row in rows],
+        "rules": rule_rows(task.merged, after),
+        "passed_over": passed_over_rows(after),
+        "unlisted": unlisted_rows(task.merged, task.listed, after),
+        "diff": differences(task.stored, task.merged, rows),
+    }
+    return Answer(result, _failure(task.wish, rows, drifts), task.warnings)
+
+
+def _concerned(task: Task, view: DeviceView, done: Done) -> bool:
+    """Tell whether a device belongs into the answer: listed here, or changed by this task."""
+    before = task.rule_before(view.address)
+    listed = view.rule is not None and view.rule.name in task.listed
+    return listed or before != view.rule or bool(done.actions.get(view.address))
+
+
+def _row(task: Task, view: DeviceView, seen: DeviceView, done: Done) -> Row:
+    before = Stand.of(task.rule_before(view.address), seen.hold)
+    after = Stand.of(view.rule, view.hold)
+    actions = done.actions.get(view.address, ())
+    if done.steps is not None and actions:
+        return _planned_row(view, before, done.steps[view.address])
+    error = error_of(view)
+    if view.address in done.pending:
+        error = f"{view.address}: the kernel has not returned within {task.wish.timeout} s."
+    return Row(view, before, after, actions, error, view.drift)
+
+
+def _planned_row(view: DeviceView, before: Stand, step: Step) -> Row:
+    after = Stand(view.rule, step.after.held, step.after.mode)
+    drift = tuple(it for it in view.drift if it.code not in CURED_BY_CONVERGING)
+    error = error_of(view._replace(drift=drift))
+    return Row(view, before, after, step.actions, error, drift, "open" in step.actions)
+
+
+def _host_drift(task: Task, after: HostView) -> list[Drift]:
+    """Return what concerns the host, and of the rules those of this task."""
+    rules = tuple(rule for rule in task.merged.rules if rule.name in task.listed)
+    counted = judge_host(HostCase(declaration=Declaration(rules), matched=after.matched))
+    others = [drift for drift in after.drift if drift.code != "count-mismatch"]
+    absent = after.helper.state == ABSENT
+    return [it for it in others if not (absent and it.code == "helper-down")] + counted
+
+
+def _failure(wish: Wish, rows: list[Row], drifts: list[Drift]) -> str:
+    errors = [row.error for row in rows if row.error]
+    drift = [sentence(it) for it in drifts if it.severity == "drift" and wish.fail_on_drift]
+    rest = [text for text in dict.fromkeys(drift) if text not in errors]
+    told = []
+    if errors:
+        told.append(f"{len(errors)} of {plural(len(rows), 'device')} failed: {' '.join(errors)}")
+    if rest:
+        told.append(f"{plural(len(rest), 'difference')} from what is declared: {' '.join(rest)}")
+    return " ".join(told)

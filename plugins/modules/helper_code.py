@@ -1,0 +1,300 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# No future import: see plugins/module_utils/_module.py.
+
+DOCUMENTATION = r"""
+module: helper_code
+short_description: Install the program of the vfio.power helper
+version_added: 0.1.0
+description:
+  - Writes the helper's program, which is the very code that the modules of this collection run,
+    into a folder of its version below O(path), and switches the link C(current) there to it.
+    Folders of other versions are removed.
+  - Writes the files and links around it that are asked for, such as the service's units.
+  - Keeps a list of all that it wrote, so that O(state=absent) takes away that and nothing else.
+  - Made for the role P(vfio.power.helper#role), which is what you want to use.
+author:
+  - The vfio.power authors (@ansible-collections)
+extends_documentation_fragment:
+  - vfio.power.attributes
+  - vfio.power.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  state:
+    description:
+      - V(present) installs, V(absent) removes all that was installed.
+    type: str
+    choices: [present, absent]
+    default: present
+  python:
+    description:
+      - The Python that runs the helper, at least 3.9.
+      - It is asked for its version and for what O(imports) lists.
+      - Not used with O(state=absent).
+    type: path
+    default: /usr/bin/python3
+  imports:
+    description:
+      - Python packages that O(python) has to be able to import.
+      - Those it cannot are returned as RV(missing).
+    type: list
+    elements: str
+    default: [pyudev]
+  files:
+    description:
+      - Text files to write besides the program.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where the file belongs.
+        type: path
+        required: true
+      content:
+        description: What is in it. One newline ends it, whether given or not.
+        type: str
+        required: true
+  links:
+    description:
+      - Symbolic links to make.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Where the link belongs.
+        type: path
+        required: true
+      target:
+        description: Where it points.
+        type: path
+        required: true
+  also_remove:
+    description:
+      - Files and folders to remove as well with O(state=absent), such as what the helper stored.
+    type: list
+    elements: path
+    default: []
+  path:
+    description:
+      - The folder of the program.
+    type: path
+    default: /usr/local/lib/vfio-power
+  root:
+    description:
+      - Where the host's root folder is seen from here. All paths are below it; O(python) is not.
+    type: path
+    default: /
+seealso:
+  - module: vfio.power.low_power
+  - module: vfio.power.low_power_info
+"""
+
+EXAMPLES = r"""
+- name: Install the program and a unit
+  vfio.power.helper_code:
+    files:
+      - path: /etc/systemd/system/vfio-powerd.service
+        content: "{{ lookup('ansible.builtin.template', 'vfio-powerd.service.j2') }}"
+    links:
+      - path: /usr/local/sbin/vfio-powerctl
+        target: /usr/local/lib/vfio-power/current/vfio-powerctl
+
+- name: Remove it and what it stored
+  vfio.power.helper_code:
+    state: absent
+    also_remove:
+      - /var/lib/vfio-power
+      - /run/vfio-power
+"""
+
+RETURN = r"""
+version:
+  description: The version of the program.
+  returned: success
+  type: str
+  sample: 0.1.0
+program:
+  description: The folder of the program.
+  returned: success
+  type: str
+  sample: /usr/local/lib/vfio-power/0.1.0
+changed_paths:
+  description: What was written or removed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - /etc/systemd/system/vfio-powerd.service
+    - /usr/local/lib/vfio-power/0.1.0
+python_version:
+  description: The version of the Python that runs the helper.
+  returned: with O(state=present)
+  type: str
+  sample: 3.13.5
+missing:
+  description: Those of O(imports) that O(python) cannot import.
+  returned: with O(state=present)
+  type: list
+  elements: str
+  sample: [pyudev]
+"""
+
+import json
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vfio.power.plugins.module_utils._module import FLOOR, require_python
+
+START_SCRIPT = """\
+#!{python} -IB
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+from vfio_power.{module} import main
+
+sys.exit(main({arguments}))
+"""
+
+QUESTION = """\
+import importlib.util, json, sys
+missing = [name for name in sys.argv[1:] if not importlib.util.find_spec(name)]
+print(json.dumps([sys.version_info[:3], missing]))
+"""
+
+
+def ask_python(module):
+    """Return the version of the chosen Python and what it cannot import; refuse an old one."""
+    python = module.params["python"]
+    command = [python, "-I", "-c", QUESTION, *module.params["imports"]]
+    try:
+        answer = subprocess.run(command, capture_output=True, check=True)
+        version, missing = json.loads(answer.stdout.decode())
+    except (OSError, subprocess.CalledProcessError, ValueError) as error:
+        detail = (getattr(error, "stderr", b"") or str(error).encode()).decode(errors="replace")
+        module.fail_json(
+            msg=f"python: {python} cannot be run as a Python interpreter: {detail.strip()}. "
+            "Name one that is installed on this host."
+        )
+    text = ".".join(str(part) for part in version)
+    if tuple(version[:2]) < FLOOR:
+        floor = ".".join(map(str, FLOOR))
+        module.fail_json(
+            msg=f"python: the helper needs Python {floor} or newer, but {python} is Python {text}. "
+            "Name a newer one that is installed on this host."
+        )
+    return text, missing
+
+
+def install(module, installation):
+    """Install the program with the files and links of the task."""
+    from ansible_collections.vfio.power.plugins.module_utils._installation import File, Link
+    from ansible_collections.vfio.power.plugins.module_utils._program import program_files
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
+
+    python_version, missing = ask_python(module)
+    program = {path: File(path, text) for path, text in program_files().items()}
+    for name, part, arguments in (
+        ("vfio-powerd", "wait.daemon", ""),
+        ("vfio-powerctl", "cli.main", "sys.argv[1:]"),
+    ):
+        text = START_SCRIPT.format(python=module.params["python"], module=part, arguments=arguments)
+        program[name] = File(name, text, 0o755)
+    changes = installation.install(
+        VERSION,
+        program,
+        [
+            File(file["path"], file["content"].rstrip("\n") + "\n")
+            for file in module.params["files"]
+        ],
+        [Link(link["path"], link["target"]) for link in module.params["links"]],
+        write=not module.check_mode,
+    )
+    return changes, {"python_version": python_version, "missing": missing}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "python": {"type": "path", "default": "/usr/bin/python3"},
+            "imports": {"type": "list", "elements": "str", "default": ["pyudev"]},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "content": {"type": "str", "required": True},
+                },
+            },
+            "links": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "target": {"type": "path", "required": True},
+                },
+            },
+            "also_remove": {"type": "list", "elements": "path", "default": []},
+            "path": {"type": "path", "default": "/usr/local/lib/vfio-power"},
+            "root": {"type": "path", "default": "/"},
+        },
+        supports_check_mode=True,
+    )
+    require_python(module)
+    from pathlib import Path
+
+    from ansible_collections.vfio.power.plugins.module_utils._installation import Installation
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
+
+    installation = Installation(Path(module.params["path"]), Path(module.params["root"]))
+    try:
+        if module.params["state"] == "absent":
+            more = module.params["also_remove"]
+            changes, facts = installation.uninstall(more, write=not module.check_mode), {}
+        else:
+            changes, facts = install(module, installation)
+    except OSError as error:
+        module.fail_json(
+            msg=f"{error.filename}: {error.strerror}. What comes after it was not written; run the "
+            "task again once the cause is gone."
+        )
+    result = {
+        "changed": bool(changes),
+        "version": VERSION,
+        "program": str(Path(module.params["path"]) / VERSION),
+        "changed_paths": [change.path for change in changes],
+    }
+    result.update(facts)
+    if module._diff:
+        result["diff"] = [
+            {
+                "before_header": change.path,
+                "after_header": change.path,
+                "before": change.before,
+                "after": change.after,
+            }
+            for change in changes
+        ]
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,506 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# No future import: see plugins/module_utils/_module.py.
+
+DOCUMENTATION = r"""
+module: low_power
+short_description: Declare the low-power mode of PCI devices that are passed through
+version_added: 0.1.0
+description:
+  - B(Which mode?)
+  - "The device is held by nobody and sleeps already, as the kernel lets every unopened device of
+    C(vfio-pci) do: V(none) with O(devices[].expect=asleep). It is verified and not touched."
+  - "The host keeps its devices awake (C(disable_idle_d3=1)) and this one sleeps well: V(entry).
+    Any access wakes it, and the kernel puts it back to sleep by itself."
+  - "You want to know what wakes it, or bound how often: V(entry-with-wakeup). The first access
+    wakes it and is counted, and the helper lets it sleep again after O(devices[].reentry.delay)."
+  - "It must stay awake, and nobody else's: V(none) with O(devices[].reserve=true)."
+  - "An NVIDIA display controller needs its guest driver before each entry: V(none) with
+    O(devices[].expect=asleep)."
+  - B(What it does.) Stores the rules on the host, then asks the helper there to open the devices
+    and to enter the mode, waits until they had time to fall asleep, and looks whether they did.
+    The role P(vfio.power.helper#role) installs the helper.
+  - What a mode allows and what a device does are told apart. RV(devices[].engaged) is the mode in
+    force in the kernel, RV(devices[].power_state) is what was seen.
+  - Give all devices of a host in one task. A loop over devices costs a second for each.
+notes:
+  - Do not gather facts in plays for these hosts. Ansible's own gathering runs C(lspci), which wakes
+    every device that sleeps in D3cold. Use C(gather_facts=false).
+  - Put quotes around addresses and hexadecimal digits. Without them YAML reads V(0000:41:00.0) as
+    the number 2460.0 and V(0302) as 194. Such numbers are refused with the place they stand at.
+  - Opening a device resets it. No guest and no other process has it open at that time, or the
+    kernel refuses; it is then reported as V(busy) and left alone.
+requirements:
+  - Python 3.9 or newer on the host
+  - root on the host
+  - pyudev on the host, only where O(devices[].match.property) is used
+author:
+  - The vfio.power authors (@ansible-collections)
+extends_documentation_fragment:
+  - vfio.power.attributes
+  - vfio.power.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Opens nothing and wakes nothing.
+      - Where the helper is not installed yet, what would happen is told from what the kernel
+        shows, with a warning and with RV(devices[].capability) V(unknown).
+  diff_mode:
+    support: full
+    details:
+      - One difference for each device.
+  idempotent:
+    support: full
+    details:
+      - What the helper does by itself, power states and counters are never a change.
+options:
+  devices:
+    description:
+      - The rules, in their order.
+      - A device goes by the rule with its exact address, or else by the first rule whose
+        O(devices[].match)
+        fits it.
+    type: list
+    elements: raw
+    required: true
+    suboptions:
+      name:
+        description:
+          - What the rule is called. It identifies the rule when lists are merged.
+          - By default it is the address, or the match in one line.
+        type: str
+      address:
+        description:
+          - The address of one device, full as V(0000:65:00.0) or short as V(65:00.0), in quotes.
+          - Exactly one of O(devices[].address) and O(devices[].match) is needed.
+        type: str
+      match:
+        description:
+          - What a device has to be to go by this rule. All keys have to fit, and of a list one of
+            its values.
+          - Without V(driver) only devices are seen that are bound to a VFIO driver. Others that
+            would fit are named in RV(passed_over).
+        type: dict
+        suboptions:
+          vendor:
+            description: Vendor IDs, four hexadecimal digits in quotes.
+            type: list
+            elements: str
+          device:
+            description: Device IDs, four hexadecimal digits in quotes.
+            type: list
+            elements: str
+          subsystem_vendor:
+            description: Subsystem vendor IDs, four hexadecimal digits in quotes.
+            type: list
+            elements: str
+          subsystem_device:
+            description: Subsystem device IDs, four hexadecimal digits in quotes.
+            type: list
+            elements: str
+          class:
+            description:
+              - Beginnings of the class code, two, four or six hexadecimal digits in quotes.
+              - V(03) are all display controllers, V(0302) are 3D controllers.
+            type: list
+            elements: str
+          driver:
+            description: Names of kernel drivers.
+            type: list
+            elements: str
+          iommu_group:
+            description: Numbers of IOMMU groups.
+            type: list
+            elements: int
+          numa_node:
+            description: Numbers of NUMA nodes.
+            type: list
+            elements: int
+          slot:
+            description: Labels of physical slots, as in C(/sys/bus/pci/slots).
+            type: list
+            elements: str
+          boot_vga:
+            description: Whether the firmware used the device as its display.
+            type: bool
+          property:
+            description:
+              - Properties in the udev database and the shell pattern that each has to fit.
+              - A udev rule can label devices, for example with C(ENV{VFIO_POWER_LABEL}="parked").
+            type: dict
+      state:
+        description:
+          - V(absent) removes the rule of this O(devices[].name), or with this selector.
+        type: str
+        choices: [present, absent]
+        default: present
+      mode:
+        description:
+          - The low-power mode. Needed unless O(devices[].state=absent).
+        type: str
+        choices:
+          none: The helper does not open the device, unless O(devices[].reserve=true). The
+            kernel's own rule applies.
+          entry: Held and allowed to sleep. Any access wakes it, and it goes back to sleep by
+            itself.
+          entry-with-wakeup: Held and allowed to sleep. The first access wakes it, is counted, and
+            ends low power until
+            the helper enters it again.
+      reserve:
+        description:
+          - With V(true) and O(devices[].mode=none) the helper holds the device awake, and nobody
+            else can open it.
+        type: bool
+        default: false
+      expect:
+        description:
+          - The state that the device has to be seen in. Another one is drift.
+          - By default V(asleep) with an entry mode, V(awake) with O(devices[].reserve=true), and
+            V(any) otherwise.
+        type: str
+        choices:
+          any: Every state is right.
+          awake: The device is active.
+          asleep: The device is suspended, in D3hot or D3cold.
+          d3cold: The device is suspended, in D3cold.
+      reentry:
+        description:
+          - When the helper lets a woken device sleep again, with O(devices[].mode=entry-with-
+            wakeup).
+        type: dict
+        suboptions:
+          delay:
+            description: Seconds between the wake and the next entry.
+            type: float
+            default: 5
+      count:
+        description:
+          - How many devices the rule has to find. Another number is drift.
+          - Without it, a match that finds nothing is fine.
+        type: int
+  exclude:
+    description:
+      - Selectors of devices that no rule may have. A device that was declared is let go.
+    type: list
+    elements: raw
+    default: []
+    suboptions:
+      address:
+        description: As O(devices[].address).
+        type: str
+      match:
+        description: As O(devices[].match).
+        type: dict
+  purge:
+    description:
+      - V(true) makes O(devices) and O(exclude) all that is declared on the host. This is refused
+        with an empty
+        list.
+      - V(false) adds to what is declared there. A rule of the same name is replaced in its place.
+    type: bool
+    default: false
+  apply:
+    description:
+      - V(false) stores the declaration and does nothing else. It needs no device and no helper,
+        and is meant for
+        building images. The helper goes by it when it starts.
+    type: bool
+    default: true
+  settle:
+    description:
+      - How many seconds a device gets after its mode was entered until its state is judged.
+      - Nothing is waited for once every device is as expected.
+    type: int
+    default: 5
+  timeout:
+    description:
+      - How many seconds opening and closing the devices may take.
+    type: int
+    default: 120
+  fail_on_drift:
+    description:
+      - Whether the task fails when a device is not as declared after settling.
+      - A device that the kernel refused fails the task in any case.
+    type: bool
+    default: true
+seealso:
+  - module: vfio.power.low_power_info
+  - plugin: vfio.power.helper
+    plugin_type: role
+  - plugin: vfio.power.declare
+    plugin_type: role
+"""
+
+EXAMPLES = r"""
+- name: Let the spare GPUs sleep, and know what wakes them
+  vfio.power.low_power:
+    devices:
+      - name: the card that must answer at once
+        address: "0000:65:00.0"
+        mode: none
+        reserve: true
+      - name: gpus
+        match:
+          vendor: ["10de", "1002"]
+          class: ["0302"]
+        mode: entry-with-wakeup
+        reentry:
+          delay: 30
+        count: 8
+    purge: true
+  become: true
+
+- name: Make sure that parked network cards sleep as the kernel lets them, without holding them
+  vfio.power.low_power:
+    devices:
+      - match:
+          class: ["02"]
+          property:
+            VFIO_POWER_LABEL: parked*
+        mode: none
+        expect: asleep
+  become: true
+
+- name: No longer declare one device, and never take another
+  vfio.power.low_power:
+    devices:
+      - address: "0000:41:00.0"
+        state: absent
+    exclude:
+      - address: "0000:c1:00.0"
+  become: true
+
+- name: Put the declaration into an image that is being built
+  vfio.power.low_power:
+    devices:
+      - match:
+          driver: [vfio-pci]
+        mode: entry
+    apply: false
+"""
+
+RETURN = r"""
+applied:
+  description: Whether the devices were brought to what is declared, and it was not only stored.
+  returned: success
+  type: bool
+  sample: true
+drifted:
+  description: Whether a device is not as declared. Only drift of severity V(drift) counts.
+  returned: always
+  type: bool
+  sample: false
+drift:
+  description: What is not as declared, and what excuses or explains it.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The device, or null for the host or a rule.
+      returned: always
+      type: str
+      sample: "0000:65:00.0"
+    code:
+      description: The kind of drift, for programs.
+      returned: always
+      type: str
+      sample: not-suspended
+    severity:
+      description: V(drift), V(excused) for what is meant to be so, such as a device in a guest,
+        or V(info).
+      returned: always
+      type: str
+      sample: drift
+    message:
+      description: One sentence with the facts.
+      returned: always
+      type: str
+      sample: 0000:65:00.0 is awake (D0, active), and should be asleep
+    hint:
+      description: The next step, or an empty text.
+      returned: always
+      type: str
+      sample: See what uses it with 'vfio-powerctl show 0000:65:00.0'
+devices:
+  description: The devices of this list and those that were let go, in bus order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The device.
+      returned: always
+      type: str
+      sample: "0000:65:00.0"
+    model:
+      description: What the device is, from the udev database or as IDs.
+      returned: always
+      type: str
+      sample: Intel Corporation 82574L Gigabit Network Connection
+    rule:
+      description: The rule the device goes by, or null when it is no longer declared.
+      returned: always
+      type: str
+      sample: gpus
+    mode:
+      description: The declared mode, or null when it is no longer declared.
+      returned: always
+      type: str
+      sample: entry-with-wakeup
+    held:
+      description: Whether the helper has the device open. In check mode, whether it would.
+      returned: always
+      type: bool
+      sample: true
+    engaged:
+      description: The mode in force in the kernel. In check mode, the one that would be.
+      returned: always
+      type: str
+      sample: entry-with-wakeup
+    power_state:
+      description: The power state as it was seen.
+      returned: always
+      type: str
+      sample: D3cold
+    runtime_status:
+      description: The state of runtime power management as it was seen.
+      returned: always
+      type: str
+      sample: suspended
+    capability:
+      description:
+        - V(unknown) where only opening the device would tell whether it supports the mode. The
+          first open resets it.
+        - Otherwise V(known).
+      returned: always
+      type: str
+      sample: known
+    changed:
+      description: Whether this run opened, closed, entered or exited, or changed what is declared
+        for the device.
+      returned: always
+      type: bool
+      sample: false
+    before:
+      description: How the device stood before.
+      returned: always
+      type: dict
+      sample:
+        rule: null
+        mode: null
+        held: false
+        engaged: none
+    after:
+      description: How the device stands after, with the same keys.
+      returned: always
+      type: dict
+      sample:
+        rule: gpus
+        mode: entry-with-wakeup
+        held: true
+        engaged: entry-with-wakeup
+    error:
+      description: Why the device could not be brought to what is declared, or null.
+      returned: always
+      type: str
+      sample: null
+    drift:
+      description: The codes of its drift.
+      returned: always
+      type: list
+      elements: str
+      sample: []
+rules:
+  description: Every rule that is declared now, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The rule's name.
+      returned: always
+      type: str
+      sample: gpus
+    matched:
+      description: How many devices go by it.
+      returned: always
+      type: int
+      sample: 8
+passed_over:
+  description: Devices that a match would fit, left alone because a driver of the host has them.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The device.
+      returned: always
+      type: str
+      sample: "0000:02:00.0"
+    driver:
+      description: The driver that has it.
+      returned: always
+      type: str
+      sample: nvidia
+    rule:
+      description: The rule that would fit it.
+      returned: always
+      type: str
+      sample: gpus
+unlisted:
+  description: Rules that are declared on the host and are not in this list.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The rule's name.
+      returned: always
+      type: str
+      sample: nics
+    devices:
+      description: The devices that go by it.
+      returned: always
+      type: list
+      elements: str
+      sample: ["0000:c1:00.0"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vfio.power.plugins.module_utils._module import (
+    answer_or_fail,
+    require_python,
+    require_root,
+)
+
+ARGUMENTS = {
+    # Taken raw, all the way down: the parser has to see what YAML made of an unquoted address,
+    # and it names every problem of a list at once.
+    "devices": {"type": "list", "elements": "raw", "required": True},
+    "exclude": {"type": "list", "elements": "raw", "default": []},
+    "purge": {"type": "bool", "default": False},
+    "apply": {"type": "bool", "default": True},
+    "settle": {"type": "int", "default": 5},
+    "timeout": {"type": "int", "default": 120},
+    "fail_on_drift": {"type": "bool", "default": True},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    require_python(module)
+    require_root(module)
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power import ask
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task import Wish
+
+    wish = Wish(**module.params)
+    answer_or_fail(module, lambda: ask(wish, check=module.check_mode))
+
+
+if __name__ == "__main__":
+    main()

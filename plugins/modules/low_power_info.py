@@ -1,0 +1,370 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# No future import: see plugins/module_utils/_module.py.
+
+DOCUMENTATION = r"""
+module: low_power_info
+short_description: Look at the power state of PCI devices that are passed through
+version_added: 0.1.0
+description:
+  - Says for each device what is declared, whether the helper holds it, which mode is engaged in
+    the kernel, in which state it was seen, what woke it, who has it open, and what of that is not
+    as declared.
+  - Looking never touches. Nothing is opened, reset or woken; only files are read that the kernel
+    answers from memory.
+  - Works where the helper is not installed. Works without root as well, and sees less then.
+requirements:
+  - Python 3.9 or newer on the host
+  - pyudev on the host, for the names of devices and where O(devices[].match.property) is used
+author:
+  - The vfio.power authors (@ansible-collections)
+extends_documentation_fragment:
+  - vfio.power.attributes
+  - vfio.power.attributes.action_group
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Changes nothing in any mode.
+  diff_mode:
+    support: N/A
+    details:
+      - Changes nothing.
+  idempotent:
+    support: full
+options:
+  devices:
+    description:
+      - Which devices to show. By default all that are bound to a VFIO driver, declared, or known to
+        the helper.
+    type: list
+    elements: raw
+    default: []
+    suboptions:
+      address:
+        description: As O(vfio.power.low_power#module:devices[].address).
+        type: str
+      match:
+        description:
+          - As O(vfio.power.low_power#module:devices[].match).
+          - Only a match that names a V(driver) shows devices that are not bound to a VFIO driver.
+        type: dict
+  drift_only:
+    description:
+      - Whether to show only devices that are not as declared.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - How many seconds the helper gets to answer.
+    type: int
+    default: 10
+seealso:
+  - module: vfio.power.low_power
+"""
+
+EXAMPLES = r"""
+- name: Look at all devices
+  vfio.power.low_power_info:
+  become: true
+  register: seen
+
+- name: Say which devices sleep
+  ansible.builtin.debug:
+    msg: "{{ asleep | map(attribute='address') }}"
+  vars:
+    asleep: "{{ seen.devices | selectattr('runtime_status', 'equalto', 'suspended') }}"
+
+- name: Look at the display controllers that are not as declared
+  vfio.power.low_power_info:
+    devices:
+      - match:
+          class: ["03"]
+    drift_only: true
+  become: true
+"""
+
+RETURN = r"""
+host:
+  description: What the host offers.
+  returned: success
+  type: dict
+  contains:
+    kernel:
+      description: The release of the running kernel.
+      returned: always
+      type: str
+      sample: 6.12.48+deb13-amd64
+    vfio:
+      description: Whether VFIO's nodes are there.
+      returned: always
+      type: bool
+      sample: true
+    iommu:
+      description: Whether there is at least one IOMMU group.
+      returned: always
+      type: bool
+      sample: true
+    iommufd:
+      description: Whether the kernel offers the nodes of single devices, with C(/dev/iommu).
+      returned: always
+      type: bool
+      sample: false
+    disable_idle_d3:
+      description:
+        - Whether C(vfio-pci) keeps unopened devices awake.
+        - Null where it is not loaded.
+      returned: always
+      type: bool
+      sample: true
+helper:
+  description: The helper.
+  returned: success
+  type: dict
+  contains:
+    installed:
+      description: Whether it is installed.
+      returned: always
+      type: bool
+      sample: true
+    running:
+      description: Whether it answers. Null for those who may not ask it.
+      returned: always
+      type: bool
+      sample: true
+    version:
+      description: The version of its program.
+      returned: always
+      type: str
+      sample: 0.1.0
+    api_revision:
+      description: The revision of its interface, which alone decides whether it is understood.
+      returned: always
+      type: int
+      sample: 1
+devices:
+  description: The devices, in bus order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The device.
+      returned: always
+      type: str
+      sample: "0000:65:00.0"
+    model:
+      description: Its name from the udev database, or null.
+      returned: always
+      type: str
+      sample: Intel Corporation 82574L Gigabit Network Connection
+    vendor:
+      description: Vendor ID.
+      returned: always
+      type: str
+      sample: "8086"
+    device:
+      description: Device ID.
+      returned: always
+      type: str
+      sample: 10d3
+    class:
+      description: Class code.
+      returned: always
+      type: str
+      sample: "020000"
+    driver:
+      description: The driver it is bound to, or null.
+      returned: always
+      type: str
+      sample: vfio-pci
+    iommu_group:
+      description: The number of its IOMMU group, or null.
+      returned: always
+      type: int
+      sample: 14
+    unit:
+      description: The devices that are let go and taken together with it.
+      returned: always
+      type: list
+      elements: str
+      sample: ["0000:65:00.0"]
+    power_set:
+      description: The devices below the same port, which wake together with it.
+      returned: always
+      type: list
+      elements: str
+      sample: ["0000:65:00.0"]
+    declared:
+      description: What is declared of it, or null.
+      returned: always
+      type: dict
+      sample:
+        rule: gpus
+        mode: entry-with-wakeup
+        reserve: false
+        expect: asleep
+    state:
+      description: Where the helper is with it, or null.
+      returned: always
+      type: str
+      sample: armed
+    held:
+      description: Whether the helper has it open. Null where that is not known.
+      returned: always
+      type: bool
+      sample: true
+    engaged:
+      description: The mode in force in the kernel. Null where that is not known.
+      returned: always
+      type: str
+      sample: entry-with-wakeup
+    power_state:
+      description: Its power state as it was seen.
+      returned: always
+      type: str
+      sample: D3cold
+    runtime_status:
+      description: The state of runtime power management as it was seen.
+      returned: always
+      type: str
+      sample: suspended
+    suspended_seconds:
+      description: How long it was suspended since it is on the bus.
+      returned: always
+      type: float
+      sample: 8123.4
+    active_seconds:
+      description: How long it was active since it is on the bus.
+      returned: always
+      type: float
+      sample: 12.5
+    wakes:
+      description:
+        - How often it left low power while it was held, how often of these somebody else than the
+          helper woke it, and when that was last.
+        - Null unless V(entry-with-wakeup) is declared, as nobody else is told.
+      returned: always
+      type: dict
+      sample:
+        total: 3
+        foreign: 1
+        last: "2026-11-23T07:05:00Z"
+    waiting_until:
+      description: When a woken device enters low power again, or null.
+      returned: always
+      type: str
+      sample: "2026-11-23T07:05:05Z"
+    opened_by:
+      description: The processes that have it open, other than the helper. Seen by root only.
+      returned: always
+      type: list
+      elements: dict
+      sample:
+        - pid: 812
+          command: qemu-system-x86
+    lease:
+      description: To whom it is lent.
+      returned: always
+      type: list
+      elements: dict
+      sample:
+        - holder: libvirt:guest1
+          since: "2026-11-23T07:05:00Z"
+          until: null
+    drift:
+      description:
+        - What of it is not as declared. The keys are those of RV(drift) without the address.
+      returned: always
+      type: list
+      elements: dict
+      sample: []
+drift:
+  description: All drift of the host and of its devices.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The device, or null for the host or a rule.
+      returned: always
+      type: str
+      sample: "0000:65:00.0"
+    code:
+      description: The kind of drift, for programs.
+      returned: always
+      type: str
+      sample: not-bound
+    severity:
+      description:
+        - V(drift), V(excused) for what is meant to be so, such as a device in a guest, or
+          V(info).
+      returned: always
+      type: str
+      sample: drift
+    message:
+      description: One sentence with the facts.
+      returned: always
+      type: str
+      sample: 0000:65:00.0 (rule 'gpus') is on the driver nvidia, not on a VFIO driver
+    hint:
+      description: The next step, or an empty text.
+      returned: always
+      type: str
+      sample: "Bind it, for example: driverctl set-override 0000:65:00.0 vfio-pci"
+drifted:
+  description: Whether anything is not as declared. Only drift of severity V(drift) counts.
+  returned: success
+  type: bool
+  sample: false
+summary:
+  description:
+    - The picture in numbers of devices. V(drift) and V(excused) count what is in RV(drift).
+  returned: success
+  type: dict
+  sample:
+    devices: 8
+    declared: 8
+    held: 7
+    asleep: 7
+    awake: 1
+    unknown: 0
+    drift: 0
+    excused: 1
+limited:
+  description:
+    - Whether it was looked without root, so that declaration, helper and processes stayed unseen.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.vfio.power.plugins.module_utils._module import (
+    answer_or_fail,
+    require_python,
+)
+
+ARGUMENTS = {
+    "devices": {"type": "list", "elements": "raw", "default": []},  # raw: see low_power.py
+    "drift_only": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 10},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    require_python(module)
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power_info import (
+        Question,
+        ask,
+    )
+
+    answer_or_fail(module, lambda: ask(Question(**module.params)))
+
+
+if __name__ == "__main__":
+    main()
