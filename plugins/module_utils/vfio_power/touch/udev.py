@@ -27,7 +27,7 @@ def described(devices: Mapping[PciAddress, Facts]) -> dict[PciAddress, Facts]:
     for address, facts in devices.items():
         try:
             device = pyudev.Devices.from_name(context, "pci", str(address))
-        except LookupError:
+        except pyudev.DeviceNotFoundError:
             known[address] = facts  # it was unplugged while we looked
             continue
         properties = dict(device.properties)
