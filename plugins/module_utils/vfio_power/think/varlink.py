@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Optional
 MAX_REQUEST = 1 << 20  # bytes
 MAX_REPLY = 1 << 24  # bytes
 MAX_DEPTH = 16
-MAX_DIGITS = 18  # what a signed 64-bit integer surely holds
+LARGEST_INT = (1 << 63) - 1
 
 Message = dict[str, Any]
 
@@ -96,8 +96,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _bounded_int(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise MalformedMessage(f"a number of {len(digits)} digits is too long")
+    # The length comes first: to convert a million digits takes long.
+    if len(digits) > 20 or not -LARGEST_INT <= int(digits) <= LARGEST_INT:
+        raise MalformedMessage(f"{digits[:20]}... is no 64-bit number")
     return int(digits)
 
 

@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
 from ..think.interface import NAME, SOCKET
@@ -106,8 +106,8 @@ class _Connection:
 
     def send(self, data: bytes, timeout: float) -> None:
         self._link.settimeout(timeout)
-        with _explaining(timeout):
-            self._link.sendall(data)
+        with _explaining(timeout), suppress(BrokenPipeError):
+            self._link.sendall(data)  # one who does not listen may have said why: receive tells
 
     def receive(self, timeout: Optional[float]) -> tuple[dict[str, Any], bool]:
         """Return the next reply's parameters, and whether more replies follow."""

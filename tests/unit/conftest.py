@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every test leaves the room as it found it: no descriptor and no thread stays behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+PATIENCE = 2.0  # seconds for threads to end
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a descriptor or a thread."""
+    before = _descriptors() | _threads()
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while (left := (_descriptors() | _threads()) - before) and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.01)
+    assert not left, f"left behind: {sorted(left)}"
+
+
+def _descriptors() -> set[str]:
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"descriptor {number}: {os.readlink(f'/proc/self/fd/{number}')}")
+        except OSError:
+            continue  # the one that listed the others
+    return found
+
+
+def _threads() -> set[str]:
+    return {f"thread {thread.ident}: {thread.name}" for thread in threading.enumerate()}
