@@ -237,10 +237,6 @@ MALFORMED = {
     "a very long number": b'{"method": "a.b", "parameters": {"x": ' + b"9" * 900_000 + b"}}\0",
     "half a surrogate pair": b'{"method": "a.b", "parameters": {"x": "\\ud800"}}\0',
     "a little too deep": b'{"method": "a.b", "x": ' + b"[" * 17 + b"1" + b"]" * 17 + b"}\0",
-    + b'{"x":' * 17
-    + b"1"
-    + b"}" * 18
-    + b"\0",
     "much too deep": b"[" * 900_000 + b"\0",
     "deep and never closed": b'{"x":' * 200_000 + b"\0",
 }
