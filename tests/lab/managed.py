@@ -89,13 +89,15 @@ class ManagedHost:
     ) -> dict[str, Any]:
         """Run a module of the collection and return its answer, failed or not."""
         command = ["ansible", "lab", "-i", self.lab.inventory(), "-m", f"vfio.power.{name}"]
-        command += ["-a", json.dumps(options), *(["--check", "--diff"] if check else [])]
+        command += ["-a", json.dumps(options)] if options else []
+        command += ["--check", "--diff"] if check else []
         command += ["--become", "--become-method", "su", "--become-user", user] if user else []
         done = self._run(command)
-        _, arrow, answer = done.stdout.partition(" => ")
-        if not arrow or "UNREACHABLE" in done.stdout.partition("=>")[0]:
+        verdict, arrow, text = done.stdout.partition(" => ")
+        if not arrow or "UNREACHABLE" in verdict:
             raise AssertionError(f"{name} gave no answer:\n{done.stdout}\n{done.stderr}")
-        return json.JSONDecoder().raw_decode(answer)[0]
+        answer: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
+        return {**answer, "failed": "FAILED" in verdict}
 
     def declare(self, *devices: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """Run low_power with purge, which makes the list the host's whole declaration."""
