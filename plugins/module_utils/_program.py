@@ -16,6 +16,26 @@ from types import ModuleType
 
 PACKAGE = "ansible_collections.vfio.power.plugins.module_utils.vfio_power"
 
+START_SCRIPT = """\
+#!{python} -IB
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+from vfio_power.{module} import main
+
+sys.exit(main({arguments}))
+"""
+
+COMMANDS = {
+    "vfio-powerd": ("wait.daemon", ""),
+    "vfio-powerctl": ("cli.main", "sys.argv[1:]"),
+}
+
 
 def program_files() -> dict[str, str]:
     """Return the source of every part by its relative path."""
@@ -27,6 +47,14 @@ def program_files() -> dict[str, str]:
     return {
         f"vfio_power/{name}": (pkgutil.get_data(PACKAGE, name) or b"").decode("utf-8")
         for name in names
+    }
+
+
+def start_scripts(python: str) -> dict[str, str]:
+    """Return the script that starts each command, by its name."""
+    return {
+        name: START_SCRIPT.format(python=python, module=module, arguments=arguments)
+        for name, (module, arguments) in COMMANDS.items()
     }
 
 

@@ -156,21 +156,6 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.power.plugins.module_utils._module import FLOOR, require_python
 
-START_SCRIPT = """\
-#!{python} -IB
-# Copyright (c) 2026, the vfio.power authors
-# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-import os
-import sys
-
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
-
-from vfio_power.{module} import main
-
-sys.exit(main({arguments}))
-"""
-
 QUESTION = """\
 import importlib.util, json, sys
 missing = [name for name in sys.argv[1:] if not importlib.util.find_spec(name)]
@@ -204,16 +189,15 @@ def ask_python(module):
 def install(module, installation):
     """Install the program with the files and links of the task."""
     from ansible_collections.vfio.power.plugins.module_utils._installation import File, Link
-    from ansible_collections.vfio.power.plugins.module_utils._program import program_files
+    from ansible_collections.vfio.power.plugins.module_utils._program import (
+        program_files,
+        start_scripts,
+    )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
 
     python_version, missing = ask_python(module)
     program = {path: File(path, text) for path, text in program_files().items()}
-    for name, part, arguments in (
-        ("vfio-powerd", "wait.daemon", ""),
-        ("vfio-powerctl", "cli.main", "sys.argv[1:]"),
-    ):
-        text = START_SCRIPT.format(python=module.params["python"], module=part, arguments=arguments)
+    for name, text in start_scripts(module.params["python"]).items():
         program[name] = File(name, text, 0o755)
     changes = installation.install(
         VERSION,

@@ -141,15 +141,14 @@ options:
       mode:
         description:
           - The low-power mode. Needed unless O(devices[].state=absent).
+          - "V(none): the helper does not open the device, unless O(devices[].reserve=true). The
+            kernel's own rule applies."
+          - "V(entry): held and allowed to sleep. Any access wakes it, and it goes back to sleep by
+            itself."
+          - "V(entry-with-wakeup): held and allowed to sleep. The first access wakes it, is counted,
+            and ends low power until the helper enters it again."
         type: str
-        choices:
-          none: The helper does not open the device, unless O(devices[].reserve=true). The
-            kernel's own rule applies.
-          entry: Held and allowed to sleep. Any access wakes it, and it goes back to sleep by
-            itself.
-          entry-with-wakeup: Held and allowed to sleep. The first access wakes it, is counted, and
-            ends low power until
-            the helper enters it again.
+        choices: [none, entry, entry-with-wakeup]
       reserve:
         description:
           - With V(true) and O(devices[].mode=none) the helper holds the device awake, and nobody
@@ -159,14 +158,12 @@ options:
       expect:
         description:
           - The state that the device has to be seen in. Another one is drift.
+          - "V(awake): active. V(asleep): suspended, in D3hot or D3cold. V(d3cold): suspended, in
+            D3cold. V(any): every state is right."
           - By default V(asleep) with an entry mode, V(awake) with O(devices[].reserve=true), and
             V(any) otherwise.
         type: str
-        choices:
-          any: Every state is right.
-          awake: The device is active.
-          asleep: The device is suspended, in D3hot or D3cold.
-          d3cold: The device is suspended, in D3cold.
+        choices: [any, awake, asleep, d3cold]
       reentry:
         description:
           - When the helper lets a woken device sleep again, with O(devices[].mode=entry-with-
@@ -229,10 +226,6 @@ options:
     default: true
 seealso:
   - module: vfio.power.low_power_info
-  - plugin: vfio.power.helper
-    plugin_type: role
-  - plugin: vfio.power.declare
-    plugin_type: role
 """
 
 EXAMPLES = r"""

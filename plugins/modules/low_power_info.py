@@ -18,7 +18,7 @@ description:
   - Works where the helper is not installed. Works without root as well, and sees less then.
 requirements:
   - Python 3.9 or newer on the host
-  - pyudev on the host, for the names of devices and where O(devices[].match.property) is used
+  - pyudev on the host, for the names of devices and where a match by property is used
 author:
   - The vfio.power authors (@ansible-collections)
 extends_documentation_fragment:

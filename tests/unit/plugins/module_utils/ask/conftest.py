@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host with devices, the real helper on it in a thread, and a task that asks it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.answer import Answer
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.ground import Ground
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power import ask
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power_info import (
+    Question,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power_info import (
+    ask as look_around,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task import Wish
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import Store
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Daemon
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd import Notifier
+
+from ..fake.host import FakeHost
+
+PATIENCE = 10.0  # seconds
+
+
+class Place:
+    """A host with its helper. Folders of the helper are below ``folder``."""
+
+    def __init__(self, folder: Path, **host: bool) -> None:
+        self.folder = folder
+        self.host = FakeHost(folder / "host", **host)
+        self.code = folder / "code"  # exists where the helper is installed
+        self.socket = folder / "socket"
+        self.store = Store(str(folder / "state"))
+        self._daemon: Daemon | None = None
+
+    def start_helper(self) -> None:
+        """Install and start the helper; return when it serves."""
+        self.code.mkdir(exist_ok=True)
+        (self.folder / "run").mkdir(exist_ok=True)
+        self.socket.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.socket))
+        listener.listen()
+        environ = {
+            "RUNTIME_DIRECTORY": str(self.folder / "run"),
+            "STATE_DIRECTORY": str(self.folder / "state"),
+            "VFIO_POWER_BOOT_GRACE": "0",
+        }
+        self._uevents = self.host.uevents()
+        self._daemon = daemon = Daemon(
+            listener,
+            self._uevents,
+            self.host.kernel,
+            environ,
+            Notifier({}),
+            self.host.sysfs,
+            self.host.dev,
+        )
+        ready = threading.Event()
+        daemon.steward.start(0.0, ready.set)
+        self._thread = threading.Thread(target=daemon.loop.run)
+        self._thread.start()
+        assert ready.wait(PATIENCE)
+
+    def stop_helper(self) -> None:
+        """Stop it as the service manager does; the program stays installed."""
+        if self._daemon is None:
+            return
+        self._daemon.loop.call_soon_threadsafe(self._daemon.stop)
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+        self._daemon.close()
+        self._uevents.close()
+        self._daemon = None
+
+    def ground(self) -> Ground:
+        """Return where a task on this host looks."""
+        return Ground(
+            Client(str(self.socket)),
+            self.store,
+            self.host.sysfs,
+            describe=dict,
+            code=str(self.code),
+            proc=str(self.folder),
+            root=True,
+        )
+
+    def low_power(self, *devices: object, check: bool = False, **options: Any) -> Answer:
+        """Run a task of the module low_power."""
+        wish = Wish(list(devices), **{"exclude": [], "settle": 1, **options})
+        return ask(wish, check=check, ground=self.ground())
+
+    def low_power_info(self, *devices: object, **options: Any) -> dict[str, Any]:
+        """Run a task of the module low_power_info."""
+        return look_around(Question(list(devices), **options), self.ground()).result
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket."""
+    path = Path(tempfile.mkdtemp(prefix="vp", dir="/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def place(folder: Path) -> Iterator[Place]:
+    """A host whose unopened devices stay awake, with a running helper."""
+    made = Place(folder)
+    yield made
+    made.stop_helper()

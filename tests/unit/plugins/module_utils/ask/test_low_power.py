@@ -1,0 +1,383 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a low_power task does to a host, and what it answers."""
+
+from __future__ import annotations
+
+import errno
+import time
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power import ask
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.ready import NotReady
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task import Wish
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import service
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
+
+from .conftest import Place
+
+NIC, DISK = "0000:02:00.0", "0000:03:00.0"
+
+
+def entry(address=NIC, **more):
+    """Return a rule for one device."""
+    return {"address": address, "mode": "entry", **more}
+
+
+def device_of(answer, address=NIC):
+    """Return a device of an answer."""
+    return next(it for it in answer.result["devices"] if it["address"] == address)
+
+
+def codes_of(answer):
+    """Return the codes of all drift."""
+    return [it["code"] for it in answer.result["drift"]]
+
+
+def calls_of(place):
+    """Return how often the kernel was asked for anything."""
+    return len(place.host.calls)
+
+
+def test_a_declared_device_sleeps_and_the_answer_says_so(place):
+    place.host.add(NIC)
+    place.start_helper()
+    answer = place.low_power(entry())
+    assert not answer.failure
+    assert answer.result["changed"]
+    assert answer.result["applied"]
+    device = device_of(answer)
+    assert (device["held"], device["engaged"]) == (True, "entry")
+    assert (device["power_state"], device["runtime_status"]) == ("D3cold", "suspended")
+    assert device["before"] == {"rule": None, "mode": None, "held": False, "engaged": "none"}
+    assert device["capability"] == "supported"
+
+
+def test_the_second_run_changes_nothing(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    calls, stored = calls_of(place), (place.folder / "state" / "declared.json").stat()
+    answer = place.low_power(entry())
+    assert not answer.result["changed"]
+    assert not answer.result["diff"]
+    assert calls_of(place) == calls
+    assert (place.folder / "state" / "declared.json").stat().st_mtime_ns == stored.st_mtime_ns
+
+
+def test_check_mode_predicts_and_asks_nothing_of_the_kernel(place):
+    place.host.add(NIC)
+    place.start_helper()
+    answer = place.low_power(entry(mode="entry-with-wakeup"), check=True)
+    assert answer.result["changed"]
+    assert not answer.result["applied"]
+    assert device_of(answer)["after"]["engaged"] == "entry-with-wakeup"
+    assert device_of(answer)["capability"] == "unknown"
+    assert not calls_of(place)
+    assert not place.store.load().declaration.rules
+
+
+def test_check_mode_of_what_is_reached_predicts_no_change(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    answer = place.low_power(entry(), check=True)
+    assert not answer.result["changed"]
+    assert not answer.failure
+
+
+def test_check_mode_without_the_helper_names_the_devices_that_opening_resets(place):
+    place.host.add(NIC)
+    answer = place.low_power(entry(), check=True)
+    assert not answer.failure
+    assert device_of(answer)["capability"] == "unknown"
+    assert device_of(answer)["changed"]
+    assert any("not installed" in warning for warning in answer.warnings)
+    assert any("resets" in warning and NIC in warning for warning in answer.warnings)
+
+
+def test_a_diff_shows_the_rule_and_each_device(place):
+    place.host.add(NIC)
+    place.start_helper()
+    answer = place.low_power(entry())
+    headers = [it["after_header"] for it in answer.result["diff"]]
+    assert headers == [f"rule '{NIC}'", f"device {NIC}"]
+
+
+def test_an_absent_rule_lets_the_device_go(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    answer = place.low_power({"address": NIC, "state": "absent"})
+    device = device_of(answer)
+    assert device["changed"]
+    assert not device["held"]
+    assert device["rule"] is None
+    assert device["power_state"] == "D0"
+
+
+def test_rules_that_are_not_in_the_list_are_kept_and_named(place):
+    place.host.add(NIC)
+    place.host.add(DISK)
+    place.start_helper()
+    place.low_power(entry(name="nic"))
+    answer = place.low_power(entry(DISK, name="disk"))
+    assert answer.result["unlisted"] == [{"name": "nic", "devices": [NIC]}]
+    assert [it["address"] for it in answer.result["devices"]] == [DISK]
+
+
+def test_purge_lets_go_of_what_is_not_in_the_list(place):
+    place.host.add(NIC)
+    place.host.add(DISK)
+    place.start_helper()
+    place.low_power(entry())
+    answer = place.low_power(entry(DISK), purge=True)
+    assert not device_of(answer, NIC)["held"]
+    assert device_of(answer, DISK)["held"]
+    assert answer.result["unlisted"] == []
+
+
+def test_a_device_that_is_named_and_on_a_host_driver_fails_and_the_others_are_done(place):
+    place.host.add(NIC, driver="e1000e")
+    place.host.add(DISK)
+    place.start_helper()
+    answer = place.low_power(entry(), entry(DISK), fail_on_drift=False)
+    assert "e1000e" in answer.failure
+    assert NIC in answer.failure
+    assert "e1000e" in device_of(answer)["error"]
+    assert device_of(answer, DISK)["held"]
+
+
+def test_a_refused_open_fails_naming_operation_and_errno(place):
+    nic = place.host.add(NIC)
+    place.host.refuse(nic.address, "open", errno.EIO)
+    place.start_helper()
+    answer = place.low_power(entry(), fail_on_drift=False)
+    assert "EIO" in answer.failure
+    assert codes_of(answer) == ["kernel-refused"]
+
+
+def test_a_device_in_a_guest_is_excused(place):
+    nic = place.host.add(NIC)
+    guest = place.host.guest(nic.address)
+    try:
+        place.start_helper()
+        answer = place.low_power(entry())
+    finally:
+        guest.stop()
+    assert not answer.failure
+    assert not answer.result["drifted"]
+    assert codes_of(answer) == ["busy"]
+
+
+def test_a_device_that_stays_awake_is_drift_and_fails_only_when_asked_to(place):
+    nic = place.host.add(NIC)
+    place.start_helper()
+    place.host.write_control(nic.address, "on")
+    answer = place.low_power(entry(), settle=0, fail_on_drift=False)
+    assert not answer.failure
+    assert answer.result["drifted"]
+    assert codes_of(answer) == ["runtime-pm-forbidden"]
+    assert "power/control" in place.low_power(entry(), settle=0).failure
+
+
+def test_a_match_that_finds_nothing_is_nothing_and_drift_only_with_a_count(place):
+    place.host.add(NIC)
+    place.start_helper()
+    match = {"match": {"vendor": ["10de"]}, "mode": "entry", "name": "gpus"}
+    answer = place.low_power(match)
+    assert not answer.failure
+    assert answer.result["rules"] == [{"name": "gpus", "matched": 0}]
+    answer = place.low_power({**match, "count": 2})
+    assert codes_of(answer) == ["count-mismatch"]
+    assert "gpus" in answer.failure
+
+
+def test_a_device_on_a_host_driver_that_a_match_fits_is_passed_over(place):
+    place.host.add(NIC, driver="e1000e")
+    place.start_helper()
+    answer = place.low_power({"match": {"vendor": ["8086"]}, "mode": "entry", "name": "nics"})
+    assert not answer.failure
+    expected = {"address": NIC, "driver": "e1000e", "rule": "nics"}
+    assert answer.result["passed_over"] == [expected]
+
+
+def test_every_problem_of_the_input_is_told_at_once_and_nothing_is_stored(place):
+    place.start_helper()
+    with pytest.raises(InputError) as refused:
+        place.low_power({"address": 2460.0, "mode": "entry"}, {"match": {}, "mode": "sleep"})
+    places = {problem.place for problem in refused.value.problems}
+    assert places >= {"devices[0].address", "devices[1].match", "devices[1].mode"}
+    assert not place.store.load().declaration.rules
+
+
+def test_an_exact_address_that_a_match_excludes_is_refused(place):
+    place.host.add(NIC)
+    place.start_helper()
+    with pytest.raises(InputError, match="excluded"):
+        place.low_power(entry(), exclude=[{"match": {"vendor": ["8086"]}}])
+
+
+def test_a_host_without_a_helper_is_told_how_to_get_one(place):
+    place.host.add(NIC)
+    with pytest.raises(NotReady, match=r"Nothing was changed.*vfio\.power\.helper"):
+        place.low_power(entry())
+
+
+def test_a_helper_that_is_stopped_is_told_apart_from_one_that_is_missing(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.stop_helper()
+    with pytest.raises(NotReady, match="installed and does not answer"):
+        place.low_power(entry())
+
+
+def test_rules_that_hold_nothing_need_no_helper(place):
+    place.host.add(NIC)
+    answer = place.low_power({"address": NIC, "mode": "none", "expect": "awake"})
+    assert not answer.failure
+    assert answer.result["changed"]
+    assert not place.low_power({"address": NIC, "mode": "none", "expect": "awake"}).result[
+        "changed"
+    ]
+
+
+def test_storing_only_asks_nobody_and_the_second_time_changes_nothing(place):
+    place.host.add(NIC)
+    answer = place.low_power(entry(), apply=False)
+    assert answer.result["changed"]
+    assert not answer.result["applied"]
+    assert not place.low_power(entry(), apply=False).result["changed"]
+    assert place.store.load().declaration.rules[0].name == NIC
+
+
+def test_storing_only_in_check_mode_stores_nothing(place):
+    assert place.low_power(entry(), apply=False, check=True).result["changed"]
+    assert not place.store.load().declaration.rules
+
+
+def test_what_was_only_stored_is_applied_by_the_next_task(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry(), apply=False)
+    answer = place.low_power(entry())
+    assert device_of(answer)["held"]
+    assert answer.result["changed"]
+
+
+def test_a_damaged_declaration_is_told_and_written_anew(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    (place.folder / "state" / "declared.json").write_text("{")
+    answer = place.low_power(entry(), fail_on_drift=False)
+    assert any("declared.json" in warning for warning in answer.warnings)
+    assert answer.result["changed"]
+    assert not place.low_power(entry()).warnings
+
+
+def test_a_device_that_hangs_is_named_and_the_others_are_done(place):
+    nic = place.host.add(NIC)
+    place.host.add(DISK)
+    gate = place.host.hold_up(nic.address, "open")
+    place.start_helper()
+    try:
+        answer = place.low_power(entry(), entry(DISK), timeout=1)
+    finally:
+        gate.open()
+    assert NIC in answer.failure
+    assert "not returned within 1 s" in answer.failure
+    assert device_of(answer, DISK)["held"]
+
+
+def test_a_host_without_iommu_is_told_where_to_switch_it_on(folder):
+    place = Place(folder, iommu=False)
+    with pytest.raises(NotReady, match="intel_iommu=on"):
+        place.low_power(entry())
+
+
+def test_a_helper_of_another_api_revision_is_not_asked_for_anything(place, monkeypatch):
+    place.host.add(NIC)
+    monkeypatch.setattr(service, "API_REVISION", 7)
+    place.start_helper()
+    with pytest.raises(NotReady, match="speaks API revision 7"):
+        place.low_power(entry())
+    assert not calls_of(place)
+
+
+def test_a_declaration_that_somebody_else_changed_meanwhile_is_read_again(place):
+    place.host.add(NIC)
+    place.host.add(DISK)
+    place.start_helper()
+    ground = place.ground()
+    stale = place.store.load()
+    place.low_power(entry(name="theirs"))
+    loads = iter([stale])
+    store = StoreThatIsLate(place.store, loads)
+    wish = Wish([entry(DISK, name="ours")], [], settle=1)
+    answer = ask(wish, check=False, ground=ground._replace(store=store))
+    assert [rule["name"] for rule in answer.result["rules"]] == ["theirs", "ours"]
+
+
+class StoreThatIsLate:
+    """Answers first what was true a moment ago."""
+
+    def __init__(self, store, loads):
+        self._store = store
+        self._loads = loads
+
+    def load(self):
+        """Return the next stale content, and the true one when there is none left."""
+        return next(self._loads, None) or self._store.load()
+
+
+def test_a_woken_device_that_waits_is_neither_drift_nor_a_change(place):
+    nic = place.host.add(NIC)
+    place.start_helper()
+    rule = entry(mode="entry-with-wakeup", reentry={"delay": 60})
+    place.low_power(rule)
+    place.host.touch_device(nic.address)
+    wait_until(lambda: "waiting" in codes_of_info(place))
+    answer = place.low_power(rule)
+    assert not answer.failure
+    assert not answer.result["changed"]
+    assert codes_of(answer) == ["waiting"]
+
+
+def test_where_unopened_devices_sleep_none_is_verified_and_holding_saves_nothing(folder):
+    place = Place(folder, disable_idle_d3=False)
+    place.host.add(NIC)
+    try:
+        place.start_helper()
+        seen = place.low_power({"address": NIC, "mode": "none", "expect": "asleep"})
+        awake = place.low_power({"address": NIC, "mode": "none", "expect": "awake"}, settle=0)
+        held = place.low_power(entry())
+    finally:
+        place.stop_helper()
+    assert not seen.failure
+    assert not device_of(seen)["held"]
+    assert codes_of(awake) == ["not-as-expected"]
+    assert not held.failure
+    assert codes_of(held) == ["hold-saves-nothing"]
+
+
+def test_settling_ends_as_soon_as_the_device_sleeps(place):
+    place.host.add(NIC)
+    place.start_helper()
+    begun = time.monotonic()
+    place.low_power(entry(), settle=60)
+    assert time.monotonic() - begun < 30
+
+
+def codes_of_info(place):
+    """Return the codes that a look finds."""
+    return [it["code"] for it in place.low_power_info()["drift"]]
+
+
+def wait_until(true, seconds=10.0):
+    """Wait for a state, with a deadline."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

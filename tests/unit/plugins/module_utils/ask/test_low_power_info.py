@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a look at a host shows, with and without the helper."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
+
+NIC, DISK = "0000:02:00.0", "0000:03:00.0"
+
+
+def test_a_host_without_the_helper_shows_its_devices(place):
+    place.host.add(NIC)
+    seen = place.low_power_info()
+    assert seen["helper"]["installed"] is False
+    assert [it["address"] for it in seen["devices"]] == [NIC]
+    assert seen["devices"][0]["held"] is False
+    assert not seen["drifted"]
+
+
+def test_looking_asks_nothing_of_the_kernel(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.low_power({"address": NIC, "mode": "entry"})
+    calls = len(place.host.calls)
+    seen = place.low_power_info()
+    assert len(place.host.calls) == calls
+    assert seen["devices"][0]["engaged"] == "entry"
+    assert seen["devices"][0]["power_state"] == "D3cold"
+
+
+def test_only_what_is_not_as_declared_is_shown_when_asked_to(place):
+    place.host.add(NIC)
+    disk = place.host.add(DISK)
+    place.start_helper()
+    place.low_power(
+        {"address": NIC, "mode": "entry"}, {"address": DISK, "mode": "none", "expect": "any"}
+    )
+    assert place.low_power_info(drift_only=True)["devices"] == []
+    place.host.unbind(disk.address)
+    assert [it["address"] for it in place.low_power_info(drift_only=True)["devices"]] == [DISK]
+
+
+def test_selectors_choose_the_devices(place):
+    place.host.add(NIC)
+    place.host.add(DISK)
+    seen = place.low_power_info({"address": DISK})
+    assert [it["address"] for it in seen["devices"]] == [DISK]
+
+
+def test_a_wrong_selector_is_refused_with_its_place(place):
+    with pytest.raises(InputError, match=r"devices\[0\]\.address"):
+        place.low_power_info({"address": 2460.0})
