@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator
 
 from . import base, kernel, packages
-from .host import IDLE, KERNELS, Lab, prune, running_names
+from .host import IDLE, KERNELS, Lab
 from .progress import LabError, Progress
+from .registry import prune, running_names
 from .topology import SHAPES
 
 ABOUT = """\
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     progress = Progress(quiet=options.quiet)
     try:
-        with _signals_unwind():
+        with signals_unwind():
             return int(VERBS[options.verb](options, progress) or 0)
     except LabError as error:
         sys.stderr.write(f"lab: {error}\n")
@@ -156,7 +157,7 @@ def _which(options: argparse.Namespace) -> str:
 
 
 @contextlib.contextmanager
-def _signals_unwind() -> Iterator[None]:
+def signals_unwind() -> Iterator[None]:
     """SIGTERM and SIGHUP end us as ctrl-C does: through every clean-up."""
 
     def interrupt(*_: object) -> None:

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `make bench`: speed and memory on a virtual host with 96 devices, against bounds.
+
+Every time is a part of a ratio whose other part was measured in the same run, because a number
+of seconds says more about the machine than about the program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.lab import base, collection
+from tests.lab.cli import signals_unwind
+from tests.lab.host import Lab
+from tests.lab.managed import ManagedHost
+from tests.lab.progress import LabError, Progress
+
+from . import idle, opening, unchanged
+from .findings import Finding, table
+
+# In this order: the second wants what the first leaves open.
+BENCHMARKS = (
+    (opening.measure, "open every device, with one worker and with many"),
+    (idle.measure, "look at the helper while nothing happens"),
+    (unchanged.measure, "run a task that changes nothing, in turns with ping"),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("make bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--debian", choices=base.RELEASES, default="13", help="of the virtual host")
+    options = parser.parse_args(arguments)
+    try:
+        with signals_unwind():
+            findings = _measure(options.debian, Progress())
+    except (LabError, AssertionError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted, and cleaned up.\n")
+        return 130
+    sys.stdout.write(table(findings) + "\n")
+    return 0 if all(finding.kept for finding in findings) else 1
+
+
+def _measure(debian: str, progress: Progress) -> list[Finding]:
+    findings = []
+    with Lab.start(shape="many", debian=debian, progress=progress) as lab:
+        with progress.step("build and install the collection"):
+            collections = collection.install(lab.folder / "collections")
+        host = ManagedHost(lab, collections)
+        for measure, what in BENCHMARKS:
+            with progress.step(what):
+                findings += measure(host)
+    return findings
+
+
+if __name__ == "__main__":
+    sys.exit(main())
