@@ -14,36 +14,40 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, Protocol
 
-from ..think.drift import ABSENT, DOWN, RUNNING, Case, HostCase, judge, judge_host
+from ..think.drift import DOWN, RUNNING, Case, HostCase, judge, judge_host
 from ..think.resolve import resolve
 from ..think.select import fits
 from ..think.units import power_set, unit
-from ..think.wire import Fields, report_from_json
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Match, Resolution, Selector
-from ..words.errors import VfioPowerError
 from ..words.facts import Facts, HostFacts
-from ..words.report import Drift, HoldReport
-from ..words.version import API_REVISION
-from .client import Client, NoHelper, NotAllowed
+from ..words.report import Drift
+from .client import Client
+from .helper import CODE, Answer, ask
 from .openers import openers, openers_of
-from .store import Loaded, Store
+from .store import Loaded
 from .sysfs import Sysfs
-from .view import DeviceView, HelperView, HostView, Opener
+from .view import DeviceView, HostView, Opener
 
-CODE = "/usr/local/lib/vfio-power/current"
 SETTLE = 5.0
 
 Devices = dict[PciAddress, Facts]
 Describe = Callable[[Mapping[PciAddress, Facts]], Devices]
 
 
+class Stored(Protocol):
+    """What is declared: touch/store.py, or what somebody considers to declare."""
+
+    def load(self) -> Loaded:
+        """Return it."""
+
+
 def look(
     client: Optional[Client],
     sysfs: Sysfs,
-    store: Store,
+    store: Stored,
     *,
     selectors: Sequence[Selector] = (),
     describe: Optional[Describe] = None,
@@ -64,7 +68,7 @@ def look(
     loaded = store.load() if root else Loaded()
     devices, described = _devices(sysfs, describe)
     resolution = _resolution(loaded, devices, described)
-    answer = _ask(client, code)
+    answer = ask(client, code)
     ground = _Ground(
         declaration=loaded.declaration,
         resolution=resolution,
@@ -88,21 +92,13 @@ def look(
     )
 
 
-class _Answer(NamedTuple):
-    """What the helper said."""
-
-    helper: HelperView
-    holds: Mapping[PciAddress, HoldReport] = {}
-    damaged: str = ""
-
-
 class _Ground(NamedTuple):
     """All that the views of single devices are made from."""
 
     declaration: Declaration
     resolution: Resolution
     devices: Devices
-    answer: _Answer
+    answer: Answer
     host: HostFacts
     openers: Mapping[str, tuple[Opener, ...]]
     settle: float
@@ -131,36 +127,6 @@ def _resolution(loaded: Loaded, devices: Devices, described: bool) -> Resolution
         counted = Counter(entry.rule for entry in loaded.known)
         return Resolution(loaded.known, dict(counted))
     return resolve(loaded.declaration, devices, loaded.known)
-
-
-def _ask(client: Optional[Client], code: str) -> _Answer:
-    installed = DOWN if os.path.exists(code) else ABSENT
-    if client is None:
-        return _Answer(HelperView(installed))
-    try:
-        return _answer(client)
-    except NotAllowed as error:
-        return _Answer(HelperView("unknown", trouble=str(error)))
-    except NoHelper as error:
-        return _Answer(HelperView(installed, trouble=str(error)))
-    except VfioPowerError as error:
-        return _Answer(HelperView(DOWN, trouble=str(error)))
-
-
-def _answer(client: Client) -> _Answer:
-    status = Fields(client.call("GetStatus"), "status")
-    helper = HelperView(
-        state=RUNNING,
-        version=status.get("version", str, ""),
-        api_revision=status.get("api_revision", int, 0),
-        pid=status.optional("pid", int),
-    )
-    if helper.api_revision != API_REVISION:
-        return _Answer(helper)  # what it says of devices may mean something else
-    answer = Fields(client.call("List"), "answer")
-    reports = answer.each("devices", report_from_json)
-    holds = {report.address: report for report in reports}
-    return _Answer(helper._replace(answered=True), holds, answer.get("damaged", str, ""))
 
 
 def _any_vfio(devices: Devices) -> bool:

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the helper says of itself and of the devices, all in one answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+from ..think.drift import ABSENT, DOWN, RUNNING
+from ..think.wire import Fields, report_from_json
+from ..words.address import PciAddress
+from ..words.errors import VfioPowerError
+from ..words.report import HoldReport
+from ..words.version import API_REVISION
+from .client import Client, NoHelper, NotAllowed
+from .view import HelperView
+
+CODE = "/usr/local/lib/vfio-power/current"
+"""Where the helper's program is, if it is installed."""
+
+
+class Answer(NamedTuple):
+    """What the helper said. Without its answer there is a view of it, and nothing else."""
+
+    helper: HelperView
+    holds: Mapping[PciAddress, HoldReport] = {}
+    damaged: str = ""
+
+
+def ask(client: Optional[Client], code: str = CODE) -> Answer:
+    """Ask the helper, or say why it cannot be asked; never raises."""
+    installed = DOWN if os.path.exists(code) else ABSENT
+    if client is None:
+        return Answer(HelperView(installed))
+    try:
+        return _answer(client)
+    except NotAllowed as error:
+        return Answer(HelperView("unknown", trouble=str(error)))
+    except NoHelper as error:
+        return Answer(HelperView(installed, trouble=str(error)))
+    except VfioPowerError as error:
+        return Answer(HelperView(DOWN, trouble=str(error)))
+
+
+def _answer(client: Client) -> Answer:
+    status = Fields(client.call("GetStatus"), "status")
+    helper = HelperView(
+        state=RUNNING,
+        version=status.get("version", str, ""),
+        api_revision=status.get("api_revision", int, 0),
+        pid=status.optional("pid", int),
+    )
+    if helper.api_revision != API_REVISION:
+        return Answer(helper)  # what it says of devices may mean something else
+    answer = Fields(client.call("List"), "answer")
+    reports = answer.each("devices", report_from_json)
+    holds = {report.address: report for report in reports}
+    return Answer(helper._replace(answered=True), holds, answer.get("damaged", str, ""))

@@ -1,0 +1,299 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One picture of a host: what is declared, held and reached, with and without helper and root."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.document import (
+    device_document,
+    host_document,
+    iso,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.look import look
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.view import Opener
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
+    Match,
+    Rule,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
+    Lease,
+    Wakes,
+)
+
+from .scene import NOW, Scene
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def entry_rule(address: str, name: str = "nics") -> Rule:
+    return Rule(name, PciAddress.parse(address), Mode.ENTRY, expect=Expect.ASLEEP)
+
+
+def codes(view: Any) -> list[str]:
+    return [drift.code for drift in view.drift]
+
+
+def test_a_device_as_declared_has_no_drift(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0", "Intel 82574L")
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.hold(nic, engaged=Mode.ENTRY, state="entry", entered=NOW - 60)
+    scene.fall_asleep(nic)
+    with scene.serve():
+        view = scene.look()
+    device = view.device(nic.address)
+    assert device is not None
+    assert codes(device) == []
+    assert device.held
+    assert device.power is not None
+    assert device.power.power_state == "D3cold"
+    assert not view.drifted
+    assert view.helper.state == "running"
+    assert view.summary()._asdict() == {
+        "devices": 1,
+        "declared": 1,
+        "held": 1,
+        "asleep": 1,
+        "awake": 0,
+        "unknown": 0,
+        "drift": 0,
+        "excused": 0,
+    }
+
+
+def test_every_vfio_device_is_in_the_picture_and_no_other_one(scene: Scene) -> None:
+    bound = scene.add("0000:02:00.0")
+    scene.add("0000:03:00.0", driver="e1000e")
+    declared = scene.add("0000:04:00.0", driver="nvme")
+    scene.declare(entry_rule("0000:04:00.0"), entry_rule("0000:05:00.0", "gone"))
+    view = scene.look()
+    addresses = [str(device.address) for device in view.devices]
+    assert addresses == [str(bound.address), str(declared.address), "0000:05:00.0"]
+    assert codes(view.devices[1]) == ["not-bound"]
+    assert codes(view.devices[2]) == ["device-missing"]
+
+
+def test_without_a_helper_the_rest_is_seen(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.declare(entry_rule("0000:02:00.0"))
+    view = scene.look()
+    assert view.helper.state == "absent"
+    assert "helper-down" in codes(view)
+    device = scene.view(nic)
+    assert device.rule == entry_rule("0000:02:00.0")
+    assert device.power is not None
+    assert device.power.power_state == "D0"
+    assert device_document(device)["held"] is False
+
+
+def test_a_helper_that_does_not_answer_is_down(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.install()
+    view = scene.look()
+    assert view.helper.state == "down"
+    assert "helper-down" in codes(view)
+    assert host_document(view)["devices"][0]["held"] is None
+    assert scene.view(nic).hold is None
+
+
+def test_a_helper_of_another_revision_is_not_asked_about_devices(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.hold(nic, engaged=Mode.ENTRY)
+    scene.status["api_revision"] = 99
+    with scene.serve():
+        view = scene.look()
+    assert "api-mismatch" in codes(view)
+    assert "mode-mismatch" not in codes(view.devices[0])
+    assert view.devices[0].hold is None
+
+
+def test_without_root_only_sysfs_is_seen(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.use(nic, 812, "qemu")
+    view = scene.look(root=False)
+    assert view.limited
+    (device,) = view.devices
+    assert device.rule is None
+    assert device.opened_by == ()
+    assert device.power is not None
+    assert not view.drifted
+
+
+def test_who_has_a_device_open_is_named_and_excused(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    other = scene.add("0000:03:00.0")
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.use(nic, 812, "qemu-system-x86")
+    with scene.serve():
+        view = scene.view(nic)
+        assert scene.view(other).opened_by == ()
+    assert view.opened_by == (Opener(812, "qemu-system-x86"),)
+    assert codes(view) == ["busy"]
+    assert "qemu-system-x86 (pid 812)" in view.drift[0].message
+    assert not view.drifted
+
+
+def test_the_helper_is_not_counted_among_those_who_have_it_open(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.status["pid"] = 812
+    scene.use(nic, 812, "python3")
+    with scene.serve():
+        assert scene.view(nic).opened_by == ()
+
+
+def test_what_is_held_and_not_declared_is_drift(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.hold(nic)
+    with scene.serve():
+        assert codes(scene.view(nic)) == ["undeclared-hold"]
+
+
+def test_group_mates_on_host_drivers_are_named(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.add("0000:02:00.1", driver="e1000e", group=nic.group)
+    scene.declare(entry_rule("0000:02:00.0"))
+    with scene.serve():
+        view = scene.view(nic)
+    assert codes(view) == ["group-not-viable"]
+    assert "0000:02:00.1" in view.drift[0].message
+    assert "e1000e" in view.drift[0].message
+
+
+def test_a_damaged_declaration_is_drift_and_the_rest_is_seen(scene: Scene) -> None:
+    scene.add("0000:02:00.0")
+    scene.declare(entry_rule("0000:02:00.0"))
+    (scene.folder / "declared" / "declared.json").write_text("{")
+    with scene.serve():
+        view = scene.look()
+    assert "state-damaged" in codes(view)
+    assert len(view.devices) == 1
+
+
+def test_a_rule_by_property_keeps_its_devices_where_udev_cannot_be_asked(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    by_label = Match(property={"VFIO_POWER_LABEL": "fast"})
+    scene.declare(entry_rule("0000:02:00.0", "labelled"))
+    stored = scene.store.load()
+    rule = Rule("labelled", by_label, Mode.ENTRY, expect=Expect.ASLEEP, count=1)
+    scene.store.save(stored.declaration._replace(rules=(rule,)), stored.known)
+
+    def unasked(_devices: object) -> Any:
+        raise ImportError("pyudev")
+
+    around = scene.surroundings()
+    around.describe = unasked
+    view = around.look()
+    device = view.device(nic.address)
+    assert device is not None
+    assert device.rule == rule
+    assert "count-mismatch" not in codes(view)
+
+
+SELECTED = {
+    "an address": (PciAddress.parse("0000:02:00.0"), ["0000:02:00.0"]),
+    "an address on a host driver": (PciAddress.parse("0000:03:00.0"), ["0000:03:00.0"]),
+    "an address that is not there": (PciAddress.parse("0000:09:00.0"), ["0000:09:00.0"]),
+    "a match sees VFIO devices": (Match(vendor=("8086",)), ["0000:02:00.0"]),
+    "a match that names a driver": (Match(driver=("e1000e",)), ["0000:03:00.0"]),
+    "a match that fits nothing": (Match(vendor=("ffff",)), []),
+}
+
+
+@pytest.mark.parametrize(("selector", "found"), SELECTED.values(), ids=SELECTED)
+def test_selectors_choose_the_devices(scene: Scene, selector: Any, found: list[str]) -> None:
+    scene.add("0000:02:00.0")
+    scene.add("0000:03:00.0", driver="e1000e")
+    view = look(scene.client, scene.host.sysfs, scene.store, selectors=(selector,), root=True)
+    assert [str(device.address) for device in view.devices] == found
+
+
+def test_looking_makes_no_call_on_a_device_and_wakes_nothing(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.fall_asleep(nic)
+    before = nic.function.resumes
+    with scene.serve():
+        for _ in range(3):
+            scene.look()
+    assert nic.function.resumes == before
+    assert scene.host.calls == []
+
+
+def test_looking_writes_no_file(scene: Scene) -> None:
+    scene.add("0000:02:00.0")
+    scene.declare(entry_rule("0000:02:00.0"))
+    folder = scene.folder / "declared"
+    before = {path: os.stat(path).st_mtime_ns for path in folder.iterdir()}
+    scene.look()
+    assert {path: os.stat(path).st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_a_device_is_written_down_with_all_that_is_known(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0", "Intel 82574L")
+    scene.declare(
+        Rule("nics", nic.address, Mode.ENTRY_WITH_WAKEUP, expect=Expect.ASLEEP),
+    )
+    scene.hold(
+        nic,
+        state="waiting",
+        wakes=Wakes(3, 1, NOW),
+        waiting_until=NOW + 5,
+        leases=(Lease(nic.address, "guest/web", NOW),),
+    )
+    with scene.serve():
+        document = device_document(scene.view(nic))
+    times = ("suspended_seconds", "active_seconds")
+    assert all(isinstance(document.pop(name), float) for name in times)
+    drift = document.pop("drift")
+    assert [each["code"] for each in drift] == ["leased"]
+    assert document == {
+        "address": "0000:02:00.0",
+        "model": "Intel 82574L",
+        "vendor": "8086",
+        "device": "10d3",
+        "class": "020000",
+        "driver": "vfio-pci",
+        "iommu_group": nic.group,
+        "unit": ["0000:02:00.0"],
+        "power_set": ["0000:02:00.0"],
+        "declared": {
+            "rule": "nics",
+            "mode": "entry-with-wakeup",
+            "reserve": False,
+            "expect": "asleep",
+        },
+        "state": "waiting",
+        "held": True,
+        "engaged": "none",
+        "power_state": "D0",
+        "runtime_status": "active",
+        "wakes": {"total": 3, "foreign": 1, "last": "2023-11-14T22:13:20Z"},
+        "waiting_until": "2023-11-14T22:13:25Z",
+        "opened_by": [],
+        "lease": [{"holder": "guest/web", "since": "2023-11-14T22:13:20Z", "until": None}],
+    }
+
+
+def test_a_device_that_is_gone_is_written_down_with_nulls(scene: Scene) -> None:
+    scene.declare(entry_rule("0000:05:00.0", "gone"))
+    (document,) = host_document(scene.look())["devices"]
+    assert document["power_state"] is None
+    assert document["vendor"] is None
+    assert document["declared"]["rule"] == "gone"
+
+
+def test_times_are_written_in_utc() -> None:
+    assert iso(0.0) == "1970-01-01T00:00:00Z"
+    assert iso(None) is None
