@@ -18,6 +18,9 @@ help: ## Say what each word does
 test: $(NOX) ## Run every check and test there is
 	@$(RUNNER)/bin/python tools/checks.py $(NOX)
 
+checks: $(NOX) ## Run all of these that need no virtual host
+	@$(RUNNER)/bin/python tools/checks.py $(NOX) checks
+
 lint: $(NOX) ## Check style and likely mistakes: ruff, yamllint, shellcheck, ansible-lint, licences
 	@$(SESSION) lint ansible-lint licences
 
@@ -42,8 +45,8 @@ docs: $(NOX) ## Check the documentation and the changelog
 build: $(NOX) ## Build the collection, install it somewhere and let Ansible list it
 	@$(SESSION) build
 
-lab-tests: $(NOX) ## Run the tests on virtual hosts, one file after the other
-	@$(NOX) --non-interactive --tags lab
+lab-tests: $(NOX) ## Run those that need one, file by file
+	@$(RUNNER)/bin/python tools/checks.py $(NOX) lab
 
 soak: $(NOX) ## Run the long counts on a virtual host
 	@$(SESSION) soak
@@ -61,4 +64,4 @@ $(NOX): tools/constraints.txt tools/packages
 	@$(RUNNER)/bin/python -m pip install --quiet --constraint tools/constraints.txt nox
 	@touch $@
 
-.PHONY: help test lint format types unit sanity integration docs build lab-tests soak clean distclean
+.PHONY: help test checks lint format types unit sanity integration docs build lab-tests soak clean distclean

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs every check and goes on after a failing one; `make test` is this.
+"""Runs every check, or those of some lanes, and goes on after a failing one; `make test` is this.
 
 Each session of noxfile.py is a step. Its output is kept aside and shown only if the step fails.
 The steps of a lane run one after the other, the lanes side by side: the virtual hosts of the lab
@@ -177,10 +177,10 @@ class Checks:
                 self._report.goes_on(step.name, told, step.last_words())
 
 
-def main(nox: str) -> int:
+def main(nox: str, *names: str) -> int:
     report = Report()
     checks = Checks(nox, report)
-    lanes = [steps for lane in LANES if (steps := checks.steps(lane))]
+    lanes = [checks.steps(name) for name in names or LANES]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
@@ -196,4 +196,4 @@ def main(nox: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
