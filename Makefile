@@ -15,6 +15,9 @@ PYTHON ?= python3
 help: ## Say what each word does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+demo: $(NOX) ## Show the main job on a virtual host (ARGS: --keep leaves it running)
+	@$(SESSION) demo -- $(ARGS)
+
 test: $(NOX) ## Run every check and test there is
 	@$(RUNNER)/bin/python tools/checks.py $(NOX)
 
@@ -45,11 +48,14 @@ docs: $(NOX) ## Check the documentation and the changelog
 build: $(NOX) ## Build the collection, install it somewhere and let Ansible list it
 	@$(SESSION) build
 
-lab-tests: $(NOX) ## Run those that need one, file by file
-	@$(RUNNER)/bin/python tools/checks.py $(NOX) lab
+lab-tests: $(NOX) ## Run those that need one (ARGS: words for pytest)
+	@$(SESSION) lab-images lab -- $(ARGS)
 
 soak: $(NOX) ## Run the long counts on a virtual host
 	@$(SESSION) soak
+
+bench: $(NOX) ## Measure speed and memory on a virtual host, against their bounds
+	@$(SESSION) bench -- $(ARGS)
 
 clean: ## Remove what the checks left in this checkout
 	@rm -rf tests/output .ansible .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis *.tar.gz
@@ -64,4 +70,4 @@ $(NOX): tools/constraints.txt tools/packages
 	@$(RUNNER)/bin/python -m pip install --quiet --constraint tools/constraints.txt nox
 	@touch $@
 
-.PHONY: help test checks lint format types unit sanity integration docs build lab-tests soak clean distclean
+.PHONY: help demo test checks lint format types unit sanity integration docs build lab-tests soak bench clean distclean

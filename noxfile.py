@@ -172,16 +172,33 @@ for release, python in CORES.items():
 # On a virtual host
 
 
-def in_lab(session: nox.Session, *command: str) -> None:
-    """Run what starts a lab. An interrupt leaves it the time to stop the virtual host."""
+@nox.session(name="lab-images", python=PYTHON, tags=LAB)
+def lab_images(session: nox.Session) -> None:
+    """Build what the virtual hosts boot from, as far as it is not in the cache."""
+    in_lab(session, "-m", "tests.lab", "build")
+
+
+@nox.session(python=PYTHON, tags=LAB)
+def lab(session: nox.Session) -> None:
+    """The tests on virtual hosts, with the collection as it is when installed."""
+    run_lab_tests(session, "-m", "not soak")
+
+
+@nox.session(python=PYTHON)
+def soak(session: nox.Session) -> None:
+    """The long counts on virtual hosts."""
+    run_lab_tests(session, "-m", "soak")
+
+
+def run_lab_tests(session: nox.Session, *options: str) -> None:
+    install(session, core(NEWEST), "pytest")
+    pytest = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--durations=10", *options]
     with ansible.installed_collection(session, "lab") as collections:
         env = {
-            "PATH": ansible.search_path(session),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "VFIO_POWER_COLLECTIONS": str(collections),
             "VFIO_POWER_OLDEST_ANSIBLE": str(oldest_ansible(session)),
         }
-        session.run(*command, env=env, interrupt_timeout=60, terminate_timeout=20)
+        in_lab(session, *pytest, *(session.posargs or ["tests/lab"]), **env)
 
 
 def oldest_ansible(session: nox.Session) -> Path:
@@ -194,25 +211,21 @@ def oldest_ansible(session: nox.Session) -> Path:
     return place / "bin"
 
 
-def lab_tests(path: str, *options: str) -> Run:
-    def run(session: nox.Session) -> None:
-        install(session, core(NEWEST), "pytest")
-        pytest = ["python", "-m", "pytest", "-v", "-p", "no:cacheprovider", *options]
-        in_lab(session, *pytest, *(session.posargs or [path]))
-
-    run.__doc__ = f"{path} on a virtual host."
-    return run
+def in_lab(session: nox.Session, *words: str, **env: str) -> None:
+    """Run a Python program that starts labs. An interrupt leaves it the time to end them."""
+    env |= {"PATH": ansible.search_path(session), "PYTHONDONTWRITEBYTECODE": "1"}
+    session.run("python", *words, env=env, interrupt_timeout=60, terminate_timeout=20)
 
 
-@nox.session(name="lab-images", python=PYTHON, tags=LAB)
-def lab_images(session: nox.Session) -> None:
-    """Build what the virtual hosts boot from, as far as it is not in the cache."""
-    session.run("python", "tests/lab/lab", "build", interrupt_timeout=60, terminate_timeout=20)
+@nox.session(python=PYTHON)
+def demo(session: nox.Session) -> None:
+    """The main job, shown."""
+    install(session, core(NEWEST))
+    in_lab(session, "-m", "tests.lab.demo", *session.posargs)
 
 
-for test in sorted(Path("tests/lab").glob("test_*.py")):
-    word = test.stem.partition("_")[2].replace("_", "-")
-    declare = nox.session(name=f"lab-{word}", python=PYTHON, tags=LAB)
-    declare(lab_tests(str(test), "-m", "not soak"))
-
-nox.session(name="soak", python=PYTHON)(lab_tests("tests/lab", "-m", "soak"))
+@nox.session(python=PYTHON)
+def bench(session: nox.Session) -> None:
+    """Speed and memory against their bounds."""
+    install(session, core(NEWEST))
+    in_lab(session, "-m", "benchmarks", *session.posargs)

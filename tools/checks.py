@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LANES = ["lab", "checks"]
 # Seconds: between signs of life, until a step counts as stuck, and for it to clean up then.
 HEARTBEAT = 60
-LIMIT = 40 * 60
+LIMIT = 70 * 60
 PATIENCE = 90
 
 
