@@ -175,7 +175,8 @@ for release, python in CORES.items():
 @nox.session(name="lab-images", python=PYTHON, tags=LAB)
 def lab_images(session: nox.Session) -> None:
     """Build what the virtual hosts boot from, as far as it is not in the cache."""
-    in_lab(session, "-m", "tests.lab", "build")
+    for options in ([], ["--debian", "12"], ["--kernel", "iommufd"]):
+        in_lab(session, "-m", "tests.lab", "build", *options)
 
 
 @nox.session(python=PYTHON, tags=LAB)
