@@ -193,6 +193,10 @@ class ManagedHost:
         """The command names of the processes that have a node open."""
         return set(self._python(_OPENERS, node).split())
 
+    def _python(self, script: str, *words: str) -> str:
+        """Run a script on the host and return what it printed."""
+        return self.lab.ssh(f"python3 -I - {' '.join(words)}", input=script).stdout
+
     def held(self, name: str) -> bool:
         """Tell whether the helper has the device, by the kernel's word alone."""
         if self.openable(name):
