@@ -71,6 +71,10 @@ class Done(NamedTuple):
     steps: Optional[Mapping[PciAddress, Step]] = None  # in check mode: what would be done
 
     def entered(self, now: float) -> dict[PciAddress, float]:
-        """Return since when each device may be on its way to another state."""
-        since = {address: report.entered or 0.0 for address, report in self.reports.items()}
+        """Return since when each device may be on its way to the state that is expected of it."""
+        since = {
+            address: report.entered
+            for address, report in self.reports.items()
+            if report.entered is not None and report.waiting_until is None
+        }
         return {**since, **{address: now for address, did in self.actions.items() if did}}
