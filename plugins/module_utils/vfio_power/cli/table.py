@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Callable, NamedTuple
 
 from ..touch.view import DeviceView, HostView
@@ -17,23 +17,34 @@ ELLIPSIS = "…"
 
 
 class Column(NamedTuple):
-    """One column; ``least`` is the width that it may be cut to, 0 for never."""
+    """One column of the table."""
 
     title: str
     text: Callable[[DeviceView], str]
     colour: Callable[[DeviceView], str] = lambda _view: ""
-    least: int = 0
+
+
+GIVE_WAY = (
+    ("MODEL", 12),
+    ("RULE", 12),
+    ("MODEL", 8),
+    ("MODEL", 0),
+    ("RULE", 6),
+    ("REACHED", 24),
+)
+"""What is cut on a narrow screen, in this order, to which width; 0 leaves the column out."""
 
 
 def table(view: HostView, width: int, paint: Paint) -> list[str]:
     """Return the lines of a host's table."""
     columns = _columns(view)
-    cells = [[column.text(device) for column in columns] for device in view.devices]
-    widths = _fitted(columns, cells, width)
-    lines = [_line([column.title for column in columns], widths, paint, ["bold"] * len(columns))]
-    for device, texts in zip(view.devices, cells):
-        colours = [column.colour(device) for column in columns]
-        lines.append(_line(texts, widths, paint, colours))
+    cells = {column.title: [column.text(device) for device in view.devices] for column in columns}
+    widths = _fitted(cells, width)
+    columns = [column for column in columns if column.title in widths]
+    lines = [_line([(column.title, "bold") for column in columns], widths, paint)]
+    for index, device in enumerate(view.devices):
+        row = [(cells[column.title][index], column.colour(device)) for column in columns]
+        lines.append(_line(row, widths, paint))
     return lines
 
 
@@ -42,8 +53,8 @@ def _columns(view: HostView) -> list[Column]:
     asked = view.helper.holds_known
     columns = [
         Column("ADDRESS", lambda device: str(device.address)),
-        Column("MODEL", _model, least=8),
-        Column("RULE", lambda device: device.rule.name if device.rule else "-", least=6),
+        Column("MODEL", _model),
+        Column("RULE", lambda device: device.rule.name if device.rule else "-"),
         Column("MODE", lambda device: wording.mode(device.rule)),
         Column("HELD", lambda device: wording.standing(device.hold, asked=asked)),
         Column("REACHED", wording.reached, _reached_colour),
@@ -93,27 +104,28 @@ def _drift_colour(view: DeviceView) -> str:
     return next((SEVERITY[name] for name in SEVERITY if name in severities), "")
 
 
-def _fitted(columns: Sequence[Column], cells: list[list[str]], width: int) -> list[int]:
-    """Return each column's width; those that may be cut give way in turn, the widest text first."""
-    widths = [
-        max([len(column.title), *(len(row[index]) for row in cells)])
-        for index, column in enumerate(columns)
-    ]
-    surplus = sum(widths) + len(GAP) * (len(widths) - 1) - width
-    for index, column in enumerate(columns):
-        if surplus > 0 and column.least:
-            given = max(0, min(surplus, widths[index] - column.least))
-            widths[index] -= given
-            surplus -= given
+def _fitted(cells: Mapping[str, Sequence[str]], width: int) -> dict[str, int]:
+    """Return the width of each column that stays."""
+    widths = {title: max(map(len, (title, *texts))) for title, texts in cells.items()}
+    for title, least in GIVE_WAY:
+        surplus = sum(widths.values()) + len(GAP) * (len(widths) - 1) - width
+        if surplus <= 0:
+            break
+        if title not in widths:
+            continue
+        if least:
+            widths[title] = max(min(least, widths[title]), widths[title] - surplus)
+        else:
+            del widths[title]
     return widths
 
 
-def _line(texts: Sequence[str], widths: Sequence[int], paint: Paint, colours: Sequence[str]) -> str:
+def _line(row: Sequence[tuple[str, str]], widths: Mapping[str, int], paint: Paint) -> str:
+    """Return one line; the colour goes around the text, and the filling stays outside."""
     cells = []
-    for index, (text, width) in enumerate(zip(texts, widths)):
+    for (text, colour), width in zip(row, widths.values()):
         shown = cut(text, width)
-        filled = "" if index == len(texts) - 1 else " " * (width - len(shown))
-        cells.append(paint(colours[index], shown) + filled)
+        cells.append(paint(colour, shown) + " " * (width - len(shown)))
     return GAP.join(cells).rstrip()
 
 

@@ -99,8 +99,9 @@ def wakes(hold: Optional[HoldReport]) -> str:
 
 
 def codes(view: DeviceView) -> str:
-    """Return the codes of what differs."""
-    return " ".join(drift.code for drift in view.drift)
+    """Return the codes of what differs, without what the word before says already."""
+    said = standing(view.hold)
+    return " ".join(drift.code for drift in view.drift if drift.code != said)
 
 
 def summary(numbers: Summary) -> str:

@@ -52,6 +52,8 @@ class Scene:
         self.refusal: Optional[tuple[str, dict[str, Any]]] = None
         self.client = Client(str(folder / "socket"), timeout=10)
         self._code = folder / "code"
+        self._serving: Optional[Serving] = None
+        self._monitors: list[Call] = []
         (folder / "proc").mkdir()
 
     def serve(self) -> Serving:
@@ -64,7 +66,15 @@ class Scene:
             "Release": self._hand_over,
             "Reclaim": self._hand_over,
         }
-        return Serving(self.folder, methods)
+        self._serving = Serving(self.folder, methods)
+        return self._serving
+
+    def say(self, event: dict[str, Any]) -> None:
+        """Tell those who watch of an event."""
+        if self._serving is None:
+            raise RuntimeError("nobody is served")
+        for call in self._monitors:
+            self._serving.do(lambda call=call: call.reply(event, continues=True))
 
     def install(self) -> None:
         """Let it look as if a helper were installed."""
@@ -110,9 +120,7 @@ class Scene:
             "root": root,
             "now": now,
         }
-        return Surroundings(
-            self.client, self.host.sysfs, self.store, self._described, look_options
-        )
+        return Surroundings(self.client, self.host.sysfs, self.store, self._described, look_options)
 
     def look(self, **options: Any) -> HostView:
         """Take a picture."""
@@ -138,7 +146,7 @@ class Scene:
         call.reply(snapshot, continues=True)
         for event in self.events:
             call.reply(event, continues=True)
-        call.reply({"event": "end", "time": NOW}, continues=True)
+        self._monitors.append(call)
 
     def _hand_over(self, call: Call) -> None:
         self.asked.append((call.method.rpartition(".")[2], dict(call.parameters)))

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that is known of one device, as a page that a person reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Rule
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Power
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
+    HoldReport,
+    Lease,
+    Running,
+    Wakes,
+)
+
+from ..fake.host import FakeDevice
+from ..touch.scene import NOW, Scene
+from .running import ctl
+
+
+@pytest.fixture
+def nic(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
+    """Two functions of a card below one port; the times that they slept are always the same."""
+    port = scene.host.add_port("0000:00:1c.0")
+    nic = scene.add("0000:03:00.0", "Intel Corporation 82574L", port=port, resets=("bus",))
+    scene.add("0000:03:00.1", port=port, group=nic.group, resets=("bus",))
+    rule = Rule("nics", nic.address, Mode.ENTRY_WITH_WAKEUP, expect=Expect.ASLEEP)
+    scene.declare(rule)
+    power = Power("D3cold", "suspended", "auto", active_ms=62_500, suspended_ms=11_520_000)
+    monkeypatch.setattr(scene.host.sysfs, "power", lambda _address: power)
+    return nic
+
+
+def shown(scene: Scene, *words: str) -> str:
+    with scene.serve():
+        ran = ctl(scene, "show", *words)
+    assert ran.err == ""
+    assert ran.status == 0
+    return ran.out
+
+
+def test_a_device_that_sleeps(scene: Scene, nic: FakeDevice) -> None:
+    scene.hold(
+        nic,
+        state="entry-with-wakeup",
+        engaged=Mode.ENTRY_WITH_WAKEUP,
+        entered=NOW - 60,
+        wakes=Wakes(3, 1, NOW - 65),
+    )
+    assert shown(scene, "03:00.0") == dedent("""\
+        0000:03:00.0  Intel Corporation 82574L
+          card       8086:10d3 (subsystem 8086:a01f, class 020000)
+          driver     vfio-pci, IOMMU group 1
+          declared   entry-with-wakeup, expected asleep (rule nics)
+          held       yes, by group, entry-with-wakeup engaged since 2023-11-14 22:12:20
+          reached    asleep D3cold
+                     asleep 3 h 12 min, awake 1 min 2 s in all
+          wakes      3, 1 of them by somebody else, the last 2023-11-14 22:12:15
+          unit       0000:03:00.0 0000:03:00.1 (released and taken together)
+          power set  0000:03:00.0 0000:03:00.1 (below one port: they wake together)
+    """)
+
+
+def test_a_device_that_was_woken_and_waits(scene: Scene, nic: FakeDevice) -> None:
+    scene.hold(nic, state="waiting", waiting_until=NOW + 5, wakes=Wakes(1, 1, NOW))
+    page = shown(scene, "03:00.0")
+    assert "  held       yes, by group, no low power engaged\n" in page
+    assert "             woken; entering again at 22:13:25\n" in page
+    assert "  drift      waiting (info)\n" in page
+
+
+def test_a_device_on_loan(scene: Scene, nic: FakeDevice) -> None:
+    lease = Lease(nic.address, "guest/web", NOW, NOW + 3600)
+    scene.reports[nic.address] = HoldReport(nic.address, "nics", leases=(lease,))
+    scene.use(nic, 812, "qemu-system-x86")
+    page = shown(scene, "0000:03:00.0")
+    assert "  held       no\n" in page
+    assert "  reached    in use by qemu-system-x86 (pid 812)\n" in page
+    until = "2023-11-14 22:13:20, until 2023-11-14 23:13:20"
+    assert f"  lease      to guest/web since {until}\n" in page
+    assert "  drift      leased (excused)\n" in page
+
+
+def test_a_call_under_way_is_named(scene: Scene, nic: FakeDevice) -> None:
+    running = Running("open", NOW - 120)
+    scene.reports[nic.address] = HoldReport(nic.address, "nics", "taking", running=running)
+    page = shown(scene, "03:00.0")
+    assert "             open is under way since 22:11:20\n" in page
+    assert "  drift      stuck\n" in page
+
+
+def test_drift_comes_with_its_sentence_and_the_next_step(scene: Scene, nic: FakeDevice) -> None:
+    scene.host.unbind(nic.address)
+    lines = shown(scene, "03:00.0").splitlines()
+    start = lines.index("  drift      not-bound")
+    assert "on no driver, not on a VFIO driver" in lines[start + 1]
+    assert "driverctl set-override 0000:03:00.0 vfio-pci" in lines[start + 2]
+
+
+def test_check_exits_with_one_when_this_device_drifts(scene: Scene, nic: FakeDevice) -> None:
+    with scene.serve():
+        assert ctl(scene, "show", "--check", "03:00.0").status == 1
+        assert ctl(scene, "show", "--check", "03:00.1").status == 0
+
+
+def test_json_has_the_same_for_machines(scene: Scene, nic: FakeDevice) -> None:
+    scene.hold(nic, engaged=Mode.ENTRY)
+    with scene.serve():
+        document = ctl(scene, "show", "--json", "03:00.0").json
+    assert document["address"] == str(nic.address)
+    assert document["suspended_seconds"] == 11520.0
+
+
+def test_a_declared_device_that_is_gone_is_shown(scene: Scene) -> None:
+    nic = scene.add("0000:03:00.0")
+    scene.declare(Rule("nics", nic.address, Mode.ENTRY, expect=Expect.ASLEEP))
+    scene.host.unplug(nic.address)
+    page = shown(scene, "03:00.0")
+    assert "  card       8086:10d3" in page
+    assert "when it was last seen" in page
+    assert "  reached    not on the bus\n" in page
+    assert "  drift      device-missing\n" in page
+
+
+def test_an_address_without_a_device_is_refused(scene: Scene) -> None:
+    with scene.serve():
+        ran = ctl(scene, "show", "7f:00.0")
+    assert ran == (1, "", "vfio-powerctl: 0000:7f:00.0 is not on the PCI bus, and not declared.\n")
+
+
+def test_without_the_helper_the_rest_is_shown(scene: Scene, nic: FakeDevice) -> None:
+    scene.install()
+    ran = ctl(scene, "show", str(nic.address))
+    assert ran.status == 0
+    assert "The helper is not there" in ran.err
+    assert "  held       unknown: the helper could not be asked\n" in ran.out
+    assert Path(scene.client.path).exists() is False
