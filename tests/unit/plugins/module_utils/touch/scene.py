@@ -142,11 +142,11 @@ class Scene:
         return [report_to_json(report) for _address, report in sorted(self.reports.items())]
 
     def _monitor(self, call: Call) -> None:
+        self._monitors.append(call)
         snapshot = {"event": "snapshot", "time": NOW, "devices": self._devices()}
         call.reply(snapshot, continues=True)
         for event in self.events:
             call.reply(event, continues=True)
-        self._monitors.append(call)
 
     def _hand_over(self, call: Call) -> None:
         self.asked.append((call.method.rpartition(".")[2], dict(call.parameters)))
