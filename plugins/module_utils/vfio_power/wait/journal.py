@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 
 ERROR = 3
 WARNING = 4
@@ -24,5 +23,7 @@ def tell(priority: int, text: str) -> None:
 
 def tell_failure(error: BaseException) -> None:
     """Write an error that nobody expected, with the way to it."""
+    import traceback  # rarely needed, and half a megabyte
+
     trace = traceback.format_exception(type(error), error, error.__traceback__)
     tell(ERROR, "".join(trace))
