@@ -219,13 +219,6 @@ def in_lab(session: nox.Session, *words: str, **env: str) -> None:
 
 
 @nox.session(python=PYTHON)
-def demo(session: nox.Session) -> None:
-    """The main job, shown."""
-    install(session, core(NEWEST))
-    in_lab(session, "-m", "tests.lab.demo", *session.posargs)
-
-
-@nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Speed and memory against their bounds."""
     install(session, core(NEWEST))

@@ -160,6 +160,10 @@ class Workshop:
     def _read(self, process: subprocess.Popen[str], lines: list[str], mark: str) -> None:
         if process.stdout is None:
             return
-        for line in process.stdout:
-            self.screen.came(line.rstrip(), mark)
-            lines.append(_ESCAPES.sub("", line.rstrip()))
+        for line in map(str.rstrip, process.stdout):
+            # Several empty lines are one, and none is first or last.
+            if line and lines and not lines[-1]:
+                self.screen.came("", mark)
+            if line:
+                self.screen.came(line, mark)
+            lines.append(_ESCAPES.sub("", line))
