@@ -14,7 +14,8 @@ import sys
 from collections.abc import Iterator
 
 from . import base, kernel, packages
-from .host import IDLE, KERNELS, Lab
+from .host import Lab
+from .plan import IDLE, KERNELS
 from .progress import LabError, Progress
 from .registry import prune, running_names
 from .topology import SHAPES
@@ -139,10 +140,8 @@ def _list(options: argparse.Namespace, progress: Progress) -> None:
     prune()
     for name in running_names():
         lab = Lab.attach(name, progress)
-        about = "debian {debian}, kernel {kernel}, shape {shape}, idle {idle}".format(
-            **lab.settings
-        )
-        sys.stdout.write(f"{name}  {about}, ssh port {lab.port}\n")
+        about = "debian {0.debian}, kernel {0.kernel}, shape {0.shape}, idle {0.idle}"
+        sys.stdout.write(f"{name}  {about.format(lab.plan)}, ssh port {lab.port}\n")
 
 
 def _which(options: argparse.Namespace) -> str:

@@ -14,38 +14,34 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import base, kernel, packages, qmp, topology
-from .machine import Boot, Machine, is_lab, until
-from .progress import SILENT, LabError, Progress
+from . import base, packages, qmp, registry
+from .connection import Connection
+from .machine import Machine, until
+from .plan import Plan
+from .progress import LabError, Progress
 
 BOOT_PATIENCE = 300
-IDLE = {"awake": True, "kernel-default": False}
-KERNELS = ("debian", "iommufd")
 PCI_ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-
-
-def labs_folder() -> Path:
-    """Where this user's running labs are; short, because sockets' paths may have 107 bytes."""
-    return Path(tempfile.gettempdir()) / f"vfio-power-lab-{os.getuid()}"
 
 
 class Lab:
     """One virtual host; as a context manager it is gone afterwards, disk and all."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], progress: Progress = SILENT) -> None:
+    def __init__(self, folder: Path, plan: Plan, built: base.Base, progress: Progress) -> None:
         self.folder = folder
-        self.settings = settings
+        self.plan = plan
         self.progress = progress
         self.machine = Machine(folder)
+        self.connection = Connection(folder)
+        self._built = built
         self._devices: dict[str, str] | None = None
 
     # Life and death
@@ -54,53 +50,32 @@ class Lab:
     def start(
         cls,
         *,
-        shape: str = "standard",
-        debian: str = "13",
-        kernel: str = "debian",
-        idle: str = "awake",
         name: str | None = None,
-        on_vfio: Iterable[str] | None = None,
         disk: Path | str | None = None,
-        command_line: str = "",
-        memory: int = 2048,
-        accel: str | None = None,
-        keep: bool = False,
         progress: Progress | None = None,
+        **options: Any,
     ) -> Lab:
         """Boot a host and wait until ssh answers; what is missing is built first.
 
+        shape         `standard`, `shifted`, `small` or `many`
+        debian        `13` or `12`
+        kernel        `debian`, or `iommufd` for the small one with device nodes
+        idle          `awake`, or `kernel-default`: unopened cards sleep
         on_vfio       names of the cards to be found on vfio-pci (default: the shape's own list)
         disk          a raw root disk made elsewhere, see make_disk(); it is not written to
         command_line  more words for the kernel's command line
+        memory        2048, in MiB
         accel         `tcg` or `kvm`; by default $VFIO_POWER_LAB_ACCEL or tcg
-        keep          let the machine outlive this process
+        keep          let the machine outlive the thread that started it
         """
         progress = progress or Progress()
-        wanted = topology.shape_named(shape)
-        _one_of("idle", idle, IDLE)
-        _one_of("kernel", kernel, KERNELS)
-        bound = list(wanted.on_vfio if on_vfio is None else on_vfio)
-        for card in bound:
-            _one_of("card", card, topology.places(wanted))
-        prune()
+        plan = Plan().changed(options)
+        registry.prune()
         packages.ensure(packages.RUN, progress)
-        settings = {
-            "shape": shape,
-            "debian": debian,
-            "kernel": kernel,
-            "idle": idle,
-            "on_vfio": bound,
-            "command_line": command_line,
-            "memory": memory,
-            "accel": accel or os.environ.get("VFIO_POWER_LAB_ACCEL", "tcg"),
-            "keep": keep,
-            "owner": os.getpid(),
-        }
-        built = base.obtain(debian, progress)
-        settings["base"] = str(built.folder)
-        lab = cls(_new_folder(name), settings, progress)
+        built = base.obtain(plan.debian, progress)
+        lab = cls(registry.new_folder(name), plan, built, progress)
         try:
-            lab._make_key()
+            lab.connection.make_key()
             lab._make_overlay(Path(disk) if disk else built.disk)
             lab._boot()
         except BaseException:
@@ -111,14 +86,11 @@ class Lab:
     @classmethod
     def attach(cls, name: str, progress: Progress | None = None) -> Lab:
         """A lab that another process started."""
-        folder = labs_folder() / name
-        try:
-            settings = json.loads((folder / "lab.json").read_text())
-        except FileNotFoundError:
-            running = ", ".join(running_names()) or "none"
-            raise LabError(f"No lab {name!r} is running (running: {running}).") from None
-        lab = cls(folder, settings, progress or Progress())
-        lab.machine.pid, lab.machine.port = settings["pid"], settings["port"]
+        folder, known = registry.recall(name)
+        plan, built = Plan(**known.get("plan", {})), base.Base(Path(known["base"]))
+        lab = cls(folder, plan, built, progress or Progress())
+        lab.machine.pid = known["pid"]
+        lab.machine.port = lab.connection.port = known["port"]
         return lab
 
     def __enter__(self) -> Lab:
@@ -129,7 +101,7 @@ class Lab:
 
     def stop(self) -> None:
         """End the machine and remove every trace of the lab; twice does no harm."""
-        self._forget_connection()
+        self.connection.forget()
         self.machine.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -145,29 +117,20 @@ class Lab:
     def restart(self, shape: str | None = None, **changed: Any) -> None:
         """Shut down in good order and start again on the same disk, with another shape if asked.
 
-        Other keywords of start() (on_vfio, idle, kernel, command_line) may change too.
+        Other options of start() may change too: idle, kernel, on_vfio, command_line.
         """
+        plan = self.plan.changed({"shape": shape or self.plan.shape, **changed})
         with self.progress.step(f"shut {self.name} down"):
             self.ssh("systemctl poweroff --no-block", check=False)
             if not self.machine.wait(120):
                 self.progress.note("The lab did not shut down within 120 s; it is switched off.")
-        if shape and shape != self.settings["shape"]:
-            changed.setdefault("on_vfio", topology.shape_named(shape).on_vfio)
-            self.settings["shape"] = shape
-        self._start_again(changed)
+        self.plan = plan
+        self.power_cut()
 
     def power_cut(self) -> None:
         """QEMU is killed, as if the plug was pulled, and started again on the same disk."""
         self.machine.kill()
-        self._start_again({})
-
-    def _start_again(self, changed: dict[str, Any]) -> None:
-        unknown = set(changed) - set(self.settings)
-        if unknown:
-            raise LabError(f"A restart cannot change {', '.join(sorted(unknown))}.")
-        self.settings.update({key: _plain(value) for key, value in changed.items()})
-        self._forget_connection()
-        self.machine.kill()
+        self.connection.forget()
         self._boot()
 
     # Speaking with the host
@@ -176,50 +139,17 @@ class Lab:
         self, command: str, check: bool = True, timeout: float = 120, input: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command as root; with check, a failure raises with what it said."""
-        done = subprocess.run(
-            [*self.ssh_command(), command],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            input=input,
-            stdin=subprocess.DEVNULL if input is None else None,
-            check=False,
-        )
-        if check and done.returncode:
-            raise LabError(
-                f"In lab {self.name}, {command!r} ended with {done.returncode}:\n"
-                f"{done.stdout}{done.stderr}"
-            )
-        return done
+        return self.connection.run(command, check, timeout, input)
 
     def ssh_command(self) -> list[str]:
         """ssh with every option, up to and including the host."""
-        return ["ssh", *self._ssh_options(), "-p", str(self.port), "root@127.0.0.1"]
+        return self.connection.command()
 
     def put(self, source: Path | str, destination: str) -> None:
-        self._scp(str(source), f"root@127.0.0.1:{destination}")
+        self.connection.put(str(source), destination)
 
     def get(self, source: str, destination: Path | str) -> None:
-        self._scp(f"root@127.0.0.1:{source}", str(destination))
-
-    def _scp(self, source: str, destination: str) -> None:
-        command = ["scp", "-q", "-r", *self._ssh_options(), "-P", str(self.port)]
-        done = subprocess.run(
-            [*command, source, destination], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise LabError(f"Copying {source} to {destination} failed: {done.stderr.strip()}")
-
-    def _ssh_options(self) -> list[str]:
-        # A new connection costs seconds of emulated cryptography; one is shared by everybody.
-        return [
-            *("-F", "none", "-i", str(self.folder / "key"), "-o", "IdentitiesOnly=yes"),
-            *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
-            *("-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20"),
-            *("-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"),
-            *("-o", "ControlMaster=auto", "-o", "ControlPersist=600"),
-            *("-o", f"ControlPath={self.folder / 'ssh'}"),
-        ]
+        self.connection.get(source, str(destination))
 
     def inventory(self) -> Path:
         """An Ansible inventory with this host as `lab`, up to date after every start."""
@@ -266,8 +196,8 @@ class Lab:
             # A port has pseudo-devices besides, such as 0000:00:04.0:pcie010.
             if PCI_ADDRESS.fullmatch(card or port):
                 by_place[f"{place}/{card[-1]}" if card else place] = card or port
-        named = topology.places(topology.shape_named(self.settings["shape"]))
-        return {name: by_place[place] for name, place in named.items() if place in by_place}
+        places = self.plan.places().items()
+        return {name: by_place[place] for name, place in places if place in by_place}
 
     # Facts
 
@@ -287,10 +217,6 @@ class Lab:
 
     # The steps of a start
 
-    def _make_key(self) -> None:
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab"]
-        subprocess.run([*command, "-f", str(self.folder / "key")], check=True)
-
     def _make_overlay(self, root: Path) -> None:
         command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b"]
         subprocess.run([*command, str(root.resolve()), str(self._disk)], check=True)
@@ -301,60 +227,27 @@ class Lab:
 
     def _boot(self) -> None:
         self._devices = None
-        boot = self._what_to_boot()
+        key = self.connection.public_key
+        boot = self.plan.boot(self._built, self._disk, key, self.progress)
         with self.progress.step(f"boot {self.name}"):
-            self.machine.start(boot, self.settings["accel"], self.settings["keep"], self.progress)
+            accel, keep = self.plan.accelerator(), self.plan.keep
+            self.machine.start(boot, accel, keep, self.progress)
             self._remember()
             self._await_ssh()
 
-    def _what_to_boot(self) -> Boot:
-        shape = topology.shape_named(self.settings["shape"])
-        built = base.Base(Path(self.settings["base"]))
-        image, initrd = built.kernel, built.initrd
-        if self.settings["kernel"] == "iommufd":
-            image, initrd = kernel.obtain(self.progress), None
-        return Boot(
-            kernel=image,
-            initrd=initrd,
-            disk=self._disk,
-            command_line=self._command_line(shape),
-            memory=self.settings["memory"],
-            shape=shape,
-        )
-
-    def _command_line(self, shape: topology.Shape) -> str:
-        places = topology.places(shape)
-        words = ["root=/dev/vda rw console=ttyS0 net.ifnames=0 fsck.mode=skip"]
-        words += ["intel_iommu=on iommu=nopt no_timer_check mitigations=off audit=0"]
-        words += ["vfio-pci.disable_idle_d3=1"] if IDLE[self.settings["idle"]] else []
-        words += [f"lab.key={(self.folder / 'key.pub').read_text().split()[1]}"]
-        words += [f"lab.vfio={','.join(places[name] for name in self.settings['on_vfio'])}"]
-        return " ".join([*words, self.settings["command_line"]]).strip()
-
     def _remember(self) -> None:
-        self.settings |= {"pid": self.machine.pid, "port": self.port}
-        _write(self.folder / "lab.json", json.dumps(self.settings, indent=2))
-        variables = {
-            "ansible_host": "127.0.0.1",
-            "ansible_port": self.port,
-            "ansible_user": "root",
-            "ansible_ssh_private_key_file": str(self.folder / "key"),
-            "ansible_python_interpreter": "/usr/bin/python3",
-            "ansible_pipelining": True,
-            "ansible_ssh_args": " ".join(self._ssh_options()),
-            "ansible_ssh_timeout": 60,
-        }
+        self.connection.port = self.port
+        known = {"pid": self.machine.pid, "port": self.port, "base": str(self._built.folder)}
+        registry.remember(self.folder, {**known, "plan": asdict(self.plan)})
         # JSON is YAML, and needs no library to write.
-        inventory = {"all": {"hosts": {"lab": variables}}}
-        _write(self.inventory(), json.dumps(inventory, indent=2) + "\n")
+        inventory = {"all": {"hosts": {"lab": self.connection.ansible_variables()}}}
+        registry.write(self.inventory(), json.dumps(inventory, indent=2) + "\n")
 
     def _await_ssh(self) -> None:
         def answers() -> bool:
             if not self.machine.alive():
                 raise LabError(f"QEMU ended while the lab booted:\n{self._end_of_console()}")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return self.ssh("true", check=False, timeout=30).returncode == 0
-            return False
+            return self.connection.answers()
 
         if not until(answers, BOOT_PATIENCE, pause=0.2):
             raise LabError(
@@ -373,17 +266,10 @@ class Lab:
                 return self._boot_id() != before
             return False
 
-        self._forget_connection()
+        self.connection.forget()
         if not until(another, BOOT_PATIENCE):
             raise LabError(f"The lab did not come back:\n{self._end_of_console()}")
         self._devices = None
-
-    def _forget_connection(self) -> None:
-        """End the shared connection: its other end is about to go, or went, without a word."""
-        if (self.folder / "ssh").exists():
-            command = [*self.ssh_command()[:-1], "-O", "exit", "root@127.0.0.1"]
-            subprocess.run(command, capture_output=True, timeout=30, check=False)
-            (self.folder / "ssh").unlink(missing_ok=True)
 
 
 def make_disk(root: Path | str, disk: Path | str) -> Path:
@@ -398,61 +284,3 @@ def unpack_root(folder: Path | str, debian: str = "13", progress: Progress | Non
     packages.ensure(packages.RUN, progress)
     base.unpack(base.obtain(debian, progress).archive, Path(folder))
     return Path(folder)
-
-
-def running_names() -> list[str]:
-    if not labs_folder().is_dir():
-        return []
-    return sorted(folder.name for folder in labs_folder().iterdir() if _runs(folder))
-
-
-def prune() -> None:
-    """Remove what is left of labs that died with their owner."""
-    if not labs_folder().is_dir():
-        return
-    for folder in labs_folder().iterdir():
-        if not _runs(folder) and not _being_made(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(folder: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):
-        return is_lab(json.loads((folder / "lab.json").read_text())["pid"], folder)
-    return False
-
-
-def _being_made(folder: Path) -> bool:
-    """The process that makes a lab writes its number into the folder first."""
-    with contextlib.suppress(OSError, ValueError):
-        owner = int((folder / "owner").read_text())
-        return Path(f"/proc/{owner}").exists()
-    return False
-
-
-def _new_folder(name: str | None) -> Path:
-    labs_folder().mkdir(mode=0o700, exist_ok=True)
-    if name is None:
-        folder = Path(tempfile.mkdtemp(prefix="lab-", dir=labs_folder()))
-    else:
-        folder = labs_folder() / name
-        try:
-            folder.mkdir(mode=0o700)
-        except FileExistsError:
-            raise LabError(f"A lab named {name!r} is there already; stop it first.") from None
-    (folder / "owner").write_text(str(os.getpid()))
-    return folder
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    fresh.replace(path)
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (str, int)) else list(value)
-
-
-def _one_of(what: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise LabError(f"{value!r} is no {what} here; choose one of {', '.join(known)}.")

@@ -84,7 +84,8 @@ class Machine:
         self.control.unlink(missing_ok=True)
         command = self._command(boot, accel, port)
         if not keep:
-            # The machine must not outlive a test run that was killed.
+            # The machine must not outlive a test run that was killed; it ends with the thread
+            # that started it.
             command = ["setpriv", "--pdeathsig", "KILL", *command]
         complaints = self.folder / "qemu.log"
         with complaints.open("wb") as log:

@@ -13,8 +13,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from .progress import LabError
-
 
 class Power(Enum):
     """Whose power an ACPI power resource switches."""
@@ -104,12 +102,6 @@ SHAPES = {
         tuple(f"rng{n:02}" for n in range(96)),
     ),
 }
-
-
-def shape_named(name: str) -> Shape:
-    if name not in SHAPES:
-        raise LabError(f"There is no shape {name!r}; the shapes are {', '.join(SHAPES)}.")
-    return SHAPES[name]
 
 
 def places(shape: Shape) -> dict[str, str]:
