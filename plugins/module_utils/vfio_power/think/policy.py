@@ -32,6 +32,7 @@ class State(str, Enum):
     LETTING_GO = "letting-go"  # a worker ends low power and closes it
     REFUSED = "refused"  # could not be taken; not tried again until asked
     STALLED = "stalled"  # held, a mode call failed; not tried again until asked
+    UNSURE = "unsure"  # stalled before and asked again: what is engaged is not known
 
 
 class Goal(str, Enum):
@@ -93,7 +94,7 @@ FOLLOWS = {
     (_S.ARMED, _E.WOKEN): _S.WAITING,
     (_S.WAITING, _E.DUE): _S.AWAKE,
     (_S.REFUSED, _E.ASKED): _S.RELEASED,
-    (_S.STALLED, _E.ASKED): _S.AWAKE,
+    (_S.STALLED, _E.ASKED): _S.UNSURE,
 }
 
 NEXT = {
@@ -113,6 +114,10 @@ NEXT = {
     (_S.WAITING, _G.ENTRY): _A.ENTER,
     (_S.WAITING, _G.RELEASE): _A.LET_GO,
     (_S.STALLED, _G.RELEASE): _A.LET_GO,
+    (_S.UNSURE, _G.KEEP_AWAKE): _A.EXIT,
+    (_S.UNSURE, _G.ENTRY): _A.EXIT,
+    (_S.UNSURE, _G.ENTRY_WITH_WAKEUP): _A.EXIT,
+    (_S.UNSURE, _G.RELEASE): _A.LET_GO,
 }
 
 BUSY = frozenset((_S.TAKING, _S.ENTERING, _S.EXITING, _S.LETTING_GO))

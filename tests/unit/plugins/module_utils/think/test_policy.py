@@ -56,6 +56,12 @@ def test_a_stalled_device_can_still_be_let_go():
     assert policy.step(State.STALLED, Goal.RELEASE) is Action.LET_GO
 
 
+@pytest.mark.parametrize("goal", [Goal.ENTRY, Goal.ENTRY_WITH_WAKEUP, Goal.KEEP_AWAKE])
+def test_after_a_failed_mode_call_low_power_is_ended_before_anything_else(goal):
+    """Which mode is engaged then, if any, is not known; entering on top of it may never end."""
+    assert policy.step(policy.after(State.STALLED, Event.ASKED), goal) is Action.EXIT
+
+
 def test_one_mode_is_never_entered_on_top_of_the_other():
     """The kernel would silently replace wake-up mode, or refuse with EINVAL."""
     assert policy.reaches(State.ENTRY, Goal.ENTRY_WITH_WAKEUP) == [
