@@ -23,7 +23,7 @@ class Windows:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._running: dict[Hashable, int] = {}
-        self._ended: dict[Hashable, tuple[Hashable, float]] = {}
+        self._ended: dict[Hashable, dict[Hashable, float]] = {}  # port: device: when
 
     def begin(self, port: Hashable) -> None:
         """Open the window: a call is about to run below the port."""
@@ -34,11 +34,12 @@ class Windows:
         self._running[port] -= 1
         if not self._running[port]:
             del self._running[port]
-        self._ended[port] = (device, self._clock())
+        self._ended.setdefault(port, {})[device] = self._clock()
 
     def own(self, port: Hashable, device: Hashable) -> bool:
         """Tell whether a wake of the device seen now may be our own doing."""
         if port in self._running:
             return True
-        neighbour, ended = self._ended.get(port, (device, 0.0))
-        return neighbour != device and self._clock() - ended < TAIL
+        lately = self._clock() - TAIL
+        ended = self._ended.get(port, {})
+        return any(when > lately for other, when in ended.items() if other != device)
