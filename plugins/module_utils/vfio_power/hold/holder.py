@@ -104,8 +104,8 @@ class Holder:
             self._left_low_power(own)
 
     def _begin(self, action: Action) -> None:
+        self.look_for_wake()  # what was signalled before is not the doing of this action
         if action is Action.LET_GO:
-            self.look_for_wake()
             self._unwatch()
         self._stop_waiting()
         self.running = Running(action.value, self._around.clock())
