@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Optional
 
 from ..think.policy import Action
@@ -12,27 +13,33 @@ from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
 from ..words.declaration import Known
 from ..words.errors import VfioPowerError
-from ..words.facts import Facts
-from .failures import NotOurs
+from ..words.facts import Facts, Power
+from ..words.report import Failure
+from .failures import NotOurs, failure_of
 from .grip import Grip, Grips
 
 _BACK_AWAKE = ("D0", "unknown")  # unknown: a device without power management
+_NOT_BACK = ("error", "suspended")
 
 
 class Errands:
     """Carries actions out; may block for seconds, so it never runs in the loop."""
 
-    def __init__(self, sysfs: Sysfs, grips: Grips) -> None:
+    def __init__(self, sysfs: Sysfs, grips: Grips, dev: str = "/dev") -> None:
         self._sysfs = sysfs
         self._grips = grips
+        self._dev = dev
 
-    def run(self, action: Action, known: Known, grip: Optional[Grip]) -> Optional[Grip]:
+    def run(
+        self, action: Action, known: Known, facts: Optional[Facts], grip: Optional[Grip]
+    ) -> Optional[Grip]:
         """Carry one action out and return the grip that is held afterwards.
 
-        Raises VfioPowerError; LET_GO has closed everything by then, TAKE keeps nothing.
+        ``facts`` are those that the action was decided on. Raises VfioPowerError; LET_GO has
+        closed everything by then, TAKE keeps nothing.
         """
         if action is Action.TAKE:
-            return self._grips.take(self._declared_one(known))
+            return self._grips.take(self._declared_one(known, facts))
         if grip is None:
             raise VfioPowerError(f"{known.address}: is not held")
         if action is Action.LET_GO:
@@ -44,7 +51,11 @@ class Errands:
             grip.enter(action)
         return grip
 
-    def _declared_one(self, known: Known) -> Facts:
+    def failure(self, error: Exception, address: PciAddress, facts: Optional[Facts]) -> Failure:
+        """Say what an error of ``run`` means to people."""
+        return failure_of(error, address, facts, self._dev)
+
+    def _declared_one(self, known: Known, seen: Optional[Facts]) -> Facts:
         """Look once more before opening: it has to be the very device that was declared."""
         facts = self._sysfs.facts(known.address)
         if facts is None:
@@ -64,19 +75,34 @@ class Errands:
                 f"{known.address}: has {driver}, not a VFIO driver",
                 f"Bind it: driverctl set-override {known.address} vfio-pci",
             )
+        if seen is None or facts.iommu_group != seen.iommu_group:
+            raise NotOurs(
+                "device-missing",
+                f"{known.address}: was plugged in anew, it is in IOMMU group {facts.iommu_group}",
+                "Run it again",
+            )
         return facts
 
     def _let_go(self, address: PciAddress, grip: Grip) -> None:
         """End low power, see whether the device came back, and close it whatever was seen."""
-        try:
-            grip.leave_low_power()
+        refused = None
+        with ExitStack() as closing:
+            closing.callback(grip.close)
+            try:
+                grip.leave_low_power()
+            except VfioPowerError as error:
+                refused = error
             power = self._sysfs.power(address)
-        finally:
-            grip.close()
-        if power is not None and power.power_state not in _BACK_AWAKE:
+        if power is not None and not _is_back(power):
             raise NotOurs(
                 "power-error",
                 f"{address}: did not come back from {power.power_state} (runtime status"
                 f" {power.runtime_status}) when it was let go",
                 "Look at the kernel log; do not give it to a guest before a reset",
-            )
+            ) from refused
+        if refused is not None:
+            raise refused
+
+
+def _is_back(power: Power) -> bool:
+    return power.power_state in _BACK_AWAKE and power.runtime_status not in _NOT_BACK

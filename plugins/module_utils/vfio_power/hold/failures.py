@@ -9,6 +9,7 @@ import errno
 import os
 
 from ..touch.device import GroupNotViable
+from ..words.address import PciAddress
 from ..words.errors import KernelRefused, Unsupported, VfioPowerError
 from ..words.facts import Facts
 from ..words.report import Failure
@@ -24,7 +25,7 @@ class NotOurs(VfioPowerError):
         self.code = code
 
 
-def failure_of(error: Exception, facts: Facts | None = None, dev: str = "/dev") -> Failure:
+def failure_of(error: Exception, address: PciAddress, facts: Facts | None, dev: str) -> Failure:
     """Turn what a worker raised into what is reported of the device."""
     if isinstance(error, NotOurs):
         return Failure(error.code, error.message, error.hint)
@@ -34,7 +35,11 @@ def failure_of(error: Exception, facts: Facts | None = None, dev: str = "/dev") 
         return Failure("group-not-viable", error.message, error.hint)
     if isinstance(error, KernelRefused):
         return _refusal(error, facts, dev)
-    return Failure("kernel-refused", str(error) or type(error).__name__)
+    if isinstance(error, VfioPowerError):
+        return Failure("kernel-refused", error.message, error.hint)
+    # Nobody expected it. The device fails, the helper goes on.
+    reason = f"{type(error).__name__}: {error}"
+    return Failure("kernel-refused", f"{address}: {reason}", "The helper's journal says more")
 
 
 def _refusal(error: KernelRefused, facts: Facts | None, dev: str) -> Failure:

@@ -38,14 +38,22 @@ class Grip:
     """One held device: its descriptor and the counters of its wakes and requests."""
 
     def __init__(
-        self, device: Device, wake: OwnedFd, request: OwnedFd, backend: str, closing: ExitStack
+        self,
+        device: Device,
+        wake: OwnedFd,
+        request: OwnedFd,
+        group: int,
+        backend: str,
+        closing: ExitStack,
     ) -> None:
         self.device = device
         self.wake = wake
         self.request = request
+        self.group = group
         self.backend = backend
         self._closing = closing
         self._probed: set[int] = set()
+        self._entered = False
 
     def enter(self, action: Action) -> None:
         """Allow low power in the way of ``action``, after a first probe of what it needs."""
@@ -53,6 +61,7 @@ class Grip:
             if feature not in self._probed:
                 self.device.probe(feature)
                 self._probed.add(feature)
+        self._entered = True
         if action is Action.ENTER_WITH_WAKEUP:
             self.device.enter_low_power_with_wakeup(self.wake)
         else:
@@ -60,7 +69,7 @@ class Grip:
 
     def leave_low_power(self) -> None:
         """End low power where it was ever entered; no change where it is not engaged."""
-        if self._probed:
+        if self._entered:
             self.device.exit_low_power()
 
     def close(self) -> None:
@@ -99,9 +108,8 @@ class Grips:
             wake = taking.enter_context(eventfd())
             request = taking.enter_context(eventfd())
             device.signal_requests(request)
-            backend = shared.way_in.backend
-            return Grip(device, wake, request, backend, taking.pop_all())
-        raise AssertionError("not reached: an exit stack swallows nothing here")
+            closing = taking.pop_all()
+        return Grip(device, wake, request, group, shared.way_in.backend, closing)
 
     def _enter(self, group: int, facts: Facts) -> _Shared:
         shared = self._shared.get(group)
