@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Callable, Optional
 
 from ..words.address import PciAddress
@@ -23,9 +24,10 @@ class Ask:
     ) -> None:
         self.pending = set(addresses)
         self.actions: dict[PciAddress, list[str]] = {address: [] for address in self.pending}
+        self.begun = False
+        self.timer: Optional[Timer] = None
         self._progress = progress
         self._finish = finish
-        self.timer: Optional[Timer] = None
 
     def note(self, address: PciAddress, action: str) -> None:
         """Write down an action that this request caused."""
@@ -53,21 +55,29 @@ class Asks:
         self._around = around
         self._open: list[Ask] = []
 
-    def add(self, ask: Ask, timeout: Optional[float]) -> None:
-        """Let a request wait, at most so many seconds."""
-        self._open.append(ask)
-        if timeout is not None:
-            ask.timer = self._around.call_later(timeout, lambda: self._close(ask))
+    @contextmanager
+    def beginning(self, ask: Ask, timeout: float) -> Iterator[None]:
+        """Let a request wait, at most so many seconds, for what is begun in a block.
 
-    def note(self, address: PciAddress, action: str) -> None:
-        """Tell every request of an action on a device."""
-        for ask in self._open:
-            ask.note(address, action)
+        What settles inside the block is not yet the answer.
+        """
+        self._open.append(ask)
+        try:
+            yield
+        except Exception:
+            self._open.remove(ask)
+            raise
+        ask.begun = True
+        ask.timer = self._around.call_later(timeout, lambda: self._close(ask))
+
+    def about(self, address: PciAddress) -> list[Ask]:
+        """Return the requests that wait for a device."""
+        return [ask for ask in self._open if address in ask.pending]
 
     def settled(self, address: PciAddress) -> None:
         """Tell every request that nothing is left to do for a device."""
         for ask in list(self._open):
-            if ask.settled(address):
+            if ask.begun and ask.settled(address):
                 self._close(ask)
 
     def close_empty(self, ask: Ask) -> None:

@@ -16,11 +16,11 @@ from ..think.policy import Action, Goal, goal_of
 from ..think.units import unit
 from ..words.address import PciAddress
 from ..words.declaration import Known
+from ..words.facts import Facts
 from ..words.mode import Mode
 from ..words.report import Failure, HoldReport
 from .asks import Ask, Asks
 from .errands import Errands
-from .failures import failure_of
 from .grip import Grip
 from .holder import Holder
 from .lending import Lending
@@ -40,7 +40,7 @@ class Keeper:
     ) -> None:
         self.table = Table()
         self.asks = Asks(around)
-        self.permits = Permits(around, self.refresh)
+        self.permits = Permits(around, self.refresh, self.ask)
         self.lending: Optional[Lending] = None
         self._around = around
         self._errands = errands
@@ -76,10 +76,10 @@ class Keeper:
                 self._holders[address].ask()
         self.permits.grant(free)
 
-    def wait_for(self, ask: Ask, timeout: Optional[float], begin: Callable[[], None]) -> None:
+    def wait_for(self, ask: Ask, timeout: float, begin: Callable[[], None]) -> None:
         """Begin something and let a request wait until its devices have settled."""
-        begin()  # what settles on the way there is not yet the answer
-        self.asks.add(ask, timeout)
+        with self.asks.beginning(ask, timeout):
+            begin()
         for address in list(ask.pending):
             self.refresh(address)
         self.asks.close_empty(ask)
@@ -96,11 +96,7 @@ class Keeper:
 
     def unit(self, address: PciAddress) -> list[PciAddress]:
         """Return the devices that are let go and taken together."""
-        return (
-            [address]
-            if address not in self.table.devices
-            else list(unit(address, self.table.devices))
-        )
+        return list(unit(address, self.table.devices))
 
     def leases_on(self, address: PciAddress) -> bool:
         """Tell whether a device is lent."""
@@ -136,7 +132,7 @@ class Keeper:
         """Let every device go, side by side, and say when the last one is, or time is up."""
         held = self.held()
         ask = Ask(held, lambda *_one: None, lambda _ask: done())
-        self.wait_for(ask, within, lambda: self.permits.withdraw(held))
+        self.wait_for(ask, within, self.permits.close)
 
     def held(self) -> list[PciAddress]:
         """Return the devices that are open, or about to be."""
@@ -155,20 +151,23 @@ class Keeper:
         known = self.table.known.get(address, Known(address, None, ""))
         facts = self.table.devices.get(address)
         port = self._port(address)
+        asked_by = self.asks.about(address)
 
         def ended(held: Optional[Grip], error: Optional[Exception]) -> None:
             self._look_for_wakes(port)
             self._windows.end(port, address)
-            if error is None:
-                self.asks.note(address, action.value)
-                return done(held, None)
-            kept = None if action in (Action.TAKE, Action.LET_GO) else grip
-            return done(kept, failure_of(error, facts))
+            if error is not None:
+                kept = None if action in (Action.TAKE, Action.LET_GO) else grip
+                done(kept, self._errands.failure(error, address, facts))
+                return
+            for ask in asked_by:
+                ask.note(address, action.value)
+            done(held, None)
 
         self._look_for_wakes(port)
         self._windows.begin(port)
-        key = f"group {facts.iommu_group}" if facts else str(address)
-        self._around.submit(key, lambda: self._errands.run(action, known, grip), ended)
+        lane = _lane(address, facts, grip)
+        self._around.submit(lane, lambda: self._errands.run(action, known, facts, grip), ended)
 
     def own_wake(self, holder: Holder) -> bool:
         """Tell whether a wake seen now may be our own doing."""
@@ -208,6 +207,13 @@ class Keeper:
         for address, holder in list(self._holders.items()):
             if self._port(address) == port:
                 holder.look_for_wake()
+
+
+def _lane(address: PciAddress, facts: Optional[Facts], grip: Optional[Grip]) -> str:
+    """Return what keeps jobs of one IOMMU group in a row, also when the device is gone."""
+    if grip is not None:
+        return f"group {grip.group}"
+    return f"group {facts.iommu_group}" if facts else str(address)
 
 
 def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:

@@ -20,9 +20,17 @@ class Permits:
     starts with the host, or right after a bind, its device first.
     """
 
-    def __init__(self, around: Surroundings, changed: Callable[[PciAddress], None]) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        changed: Callable[[PciAddress], None],
+        over: Callable[[list[PciAddress]], None],
+    ) -> None:
+        """``changed`` hears of each permit; ``over`` of each grace that has ended, and grants."""
         self._around = around
         self._changed = changed
+        self._over = over
+        self._closed = False
         self._granted: set[PciAddress] = set()
         self._later: dict[PciAddress, tuple[Timer, float]] = {}
 
@@ -37,7 +45,7 @@ class Permits:
 
     def grant(self, addresses: Iterable[PciAddress]) -> None:
         """Allow it now."""
-        for address in addresses:
+        for address in () if self._closed else addresses:
             self._forget_later(address)
             self._granted.add(address)
             self._changed(address)
@@ -50,13 +58,26 @@ class Permits:
             self._changed(address)
 
     def grant_later(self, addresses: Iterable[PciAddress], seconds: float) -> None:
-        """Allow it after a grace, counted from now. What is allowed already stays allowed."""
-        for address in addresses:
-            if address in self._granted:
+        """Allow it after a grace, counted from now.
+
+        What is allowed already stays allowed, and a longer grace that runs goes on.
+        """
+        end = self._around.clock() + seconds
+        for address in () if self._closed else addresses:
+            if address in self._granted or (self.due(address) or 0.0) > end:
                 continue
             self._forget_later(address)
-            timer = self._around.call_later(seconds, partial(self.grant, [address]))
-            self._later[address] = (timer, self._around.clock() + seconds)
+            timer = self._around.call_later(seconds, partial(self._ended, address))
+            self._later[address] = (timer, end)
+
+    def close(self) -> None:
+        """Allow nothing any more, now or later."""
+        self._closed = True
+        self.withdraw([*self._granted, *self._later])
+
+    def _ended(self, address: PciAddress) -> None:
+        self._forget_later(address)
+        self._over([address])
 
     def _forget_later(self, address: PciAddress) -> None:
         later = self._later.pop(address, None)
