@@ -69,7 +69,15 @@ class Tables:
     def reload(self) -> Table:
         """Resolve what is stored against the bus as it is; remember devices seen anew."""
         loaded = self._store.load()
-        return self._settle(loaded.declaration, loaded.known, loaded.damaged)
+        table = self._resolved(loaded.declaration, loaded.known)
+        if loaded.damaged:
+            return table._replace(damaged=loaded.damaged)  # kept as evidence until the next change
+        try:
+            self._save(table)
+        except OSError as error:
+            # What is declared can be kept all the same: a full disk must not let devices go.
+            return table._replace(damaged=f"The devices that were found cannot be stored: {error}.")
+        return table
 
     def declare(self, wanted: Declaration, expected: int) -> Table:
         """Store another declaration, durably, and resolve it.
@@ -83,17 +91,19 @@ class Tables:
             raise GenerationMismatch(expected, stored.generation)
         same = wanted._replace(generation=stored.generation) == stored
         generation = stored.generation if same else stored.generation + 1
-        return self._settle(wanted._replace(generation=generation), loaded.known, "")
+        table = self._resolved(wanted._replace(generation=generation), loaded.known)
+        self._save(table)
+        return table
 
-    def _settle(self, declaration: Declaration, known: tuple[Known, ...], damaged: str) -> Table:
+    def _resolved(self, declaration: Declaration, known: tuple[Known, ...]) -> Table:
         devices: Mapping[PciAddress, Facts] = self._sysfs.devices()
         if _asks_udev(declaration):
             devices = self._described(devices)
         resolution = resolve(declaration, devices, known)
-        if not damaged:
-            self._store.save(declaration, resolution.known)
-        table = {entry.address: entry for entry in resolution.known}
-        return Table(declaration, table, devices, damaged)
+        return Table(declaration, {entry.address: entry for entry in resolution.known}, devices)
+
+    def _save(self, table: Table) -> None:
+        self._store.save(table.declaration, tuple(table.known.values()))
 
 
 def _asks_udev(declaration: Declaration) -> bool:
