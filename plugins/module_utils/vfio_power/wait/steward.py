@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Callable, NamedTuple, Optional
 
 from ..hold.keeper import Keeper
@@ -25,6 +26,13 @@ from .journal import ERROR, INFO, WARNING, tell
 
 STOP_WITHIN = 60.0
 """Seconds that devices get to be let go when the helper stops."""
+
+
+MOMENT = 0.1
+"""Seconds from a change of the bus to a look at it: a bind comes with a burst of events."""
+
+_GOES = ("unbind", "remove")
+_CHANGES = ("bind", "add", *_GOES)
 
 
 class Settings(NamedTuple):
@@ -51,7 +59,8 @@ class Steward:
         self._around = around
         self._keeper = keeper
         self._tables = tables
-        self._reloading = False
+        self.looking = False
+        self._look_again = False
         self._bound: set[PciAddress] = set()
         self.lending = keeper.lending = Lending(around, leases, self._leases_ended)
 
@@ -77,44 +86,53 @@ class Steward:
 
     def uevent(self, event: Uevent) -> None:
         """React to a change of the bus: a hint to look, never data."""
-        if event.action in ("unbind", "remove"):
+        if event.action in _GOES:
             self._keeper.stand_aside(event.address)
             self._keeper.tell(event.address, "unbound")
-        if event.action in ("bind", "unbind", "add", "remove"):
-            if event.action == "bind":
-                self._bound.add(event.address)
-            self._reload()
+        if event.action == "bind":
+            self._keeper.forget_refusal(event.address)
+            self._bound.add(event.address)
+        if event.action in _CHANGES:
+            self.look_soon()
 
-    def lost_uevents(self) -> None:
-        """Look at the whole bus: the kernel said more than could be taken in."""
-        self._reload()
+    def look_soon(self) -> None:
+        """Look at the whole bus in a moment; once more if a look is under way already."""
+        self._look_again = self.looking
+        if not self.looking:
+            self.looking = True
+            self._around.call_later(MOMENT, self._look)
 
     def stop(self, stopped: Callable[[], None]) -> None:
         """Let every device go, side by side, then say so."""
         tell(INFO, f"stopping: letting {len(self._keeper.held())} devices go")
         self._keeper.let_all_go(stopped, STOP_WITHIN)
 
-    def _reload(self) -> None:
-        if self._reloading:
-            return
-        self._reloading = True
+    def _look(self) -> None:
+        self._look_again = False  # what came until now is seen by this look
+        bound, self._bound = self._bound, set()
+        self._around.submit("table", self._tables.reload, partial(self._looked, bound))
 
-        def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
-            self._reloading = False
-            self._installed(table, error)
-            bound, self._bound = self._bound, set()
-            self._after_bind(bound)
-
-        # A moment later: a bind comes with a burst of events.
-        self._around.call_later(
-            0.1, lambda: self._around.submit("table", self._tables.reload, loaded)
-        )
-
-    def _after_bind(self, bound: Iterable[PciAddress]) -> None:
-        for address in bound:
+    def _looked(
+        self, bound: set[PciAddress], table: Optional[Table], error: Optional[Exception]
+    ) -> None:
+        self.looking = False
+        back = self._came_back(table) if table else set()
+        self._keeper.permits.withdraw(back)
+        for address in back:
             self._keeper.forget_refusal(address)
-            if address not in self._keeper.table.known:
-                continue
+        self._installed(table, error)
+        self._after_bind(bound | back)
+        if self._look_again:
+            self.look_soon()
+
+    def _came_back(self, table: Table) -> set[PciAddress]:
+        """Find the devices that were declared and away, also where their events were lost."""
+        before = self._keeper.table
+        away = (address for address in before.known if not before.ready(address))
+        return {address for address in away if table.ready(address)}
+
+    def _after_bind(self, bound: set[PciAddress]) -> None:
+        for address in sorted(bound & set(self._keeper.table.known)):
             self._keeper.tell(address, "bound")
             self._take_later(self._keeper.unit(address), self.settings.rebind_delay)
 
