@@ -24,6 +24,7 @@ from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import Uevents, UeventsLost, described
 from ..words.address import PciAddress
+from ..words.errors import VfioPowerError
 from ..words.version import VERSION
 from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
 from .loop import Loop
@@ -64,6 +65,8 @@ class Around:
             error = outcome.error
             if error is not None and not isinstance(error, Exception):
                 raise error
+            if error is not None and not isinstance(error, VfioPowerError):
+                tell_failure(error)  # with the way to it; what is answered is shorter
             done(outcome.value, error)
 
         self._workers.submit(key, work, ended)
@@ -103,32 +106,40 @@ class Daemon:
         manager: Notifier,
         sysfs: Sysfs,
         dev: str = "/dev",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         settings = settings_from(environ)
         self._run = environ.get("RUNTIME_DIRECTORY", "/run/vfio-power")
+        self._listener = listener
         self._manager = manager
         self._uevents = uevents
-        self.loop = Loop(failed=tell_failure)
+        self.loop = Loop(failed=tell_failure, clock=clock)
         self.workers = Workers(self.loop, settings.workers)
+        self.clerk = Workers(self.loop, 1)  # for the table; devices may keep all others
+        errands = Errands(sysfs, Grips(kernel, dev), dev)
         around = Around(self.loop, self.workers)
-        errands = Errands(sysfs, Grips(kernel, dev))
-        self.keeper = Keeper(around, errands, Windows(time.monotonic), self._happened)
+        self.keeper = Keeper(around, errands, Windows(clock), self._happened)
         store = Store(environ.get("STATE_DIRECTORY", "/var/lib/vfio-power"))
         tables = Tables(store, sysfs, described)
-        self.steward = Steward(around, self.keeper, tables, Leases(self._run), settings)
+        desk = Around(self.loop, self.clerk)
+        self.steward = Steward(desk, self.keeper, tables, Leases(self._run), settings)
         about = {"boot_id": _boot_id(), "workers": settings.workers, "pid": os.getpid()}
         self.service = Service(self.keeper, self.steward, about)
-        self.server = Server(self.loop, listener, self.service.methods())
+        self.server: Optional[Server] = None
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then let every device go."""
-        fresh = first_start_in_this_boot(self._run)
-        grace = self.steward.settings.boot_grace if fresh else 0.0
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.on_signal(number, self.stop)
+        self.begin()
+        self.loop.run()
+
+    def begin(self) -> None:
+        """Load what is declared; clients are served, and devices taken, once the loop runs."""
+        fresh = first_start_in_this_boot(self._run)
+        grace = self.steward.settings.boot_grace if fresh else 0.0
         self.loop.watch(self._uevents.fileno(), self._read_uevents)
         self.steward.start(grace, self._ready)
-        self.loop.run()
 
     def stop(self) -> None:
         """Let go of everything, then end."""
@@ -137,12 +148,19 @@ class Daemon:
         self.steward.stop(self.loop.stop)
 
     def close(self) -> None:
-        """Give back what the loop and the server hold."""
-        self.server.close()
+        """Give back what the helper itself has open; devices were let go by ``stop``."""
+        if self.server is not None:
+            self.server.close()
+        self._listener.close()
+        self.loop.unwatch(self._uevents.fileno())
+        self._uevents.close()
+        self.clerk.close()
         self.workers.close()
         self.loop.close()
 
     def _ready(self) -> None:
+        # Not before: an answer from an empty table would be believed.
+        self.server = Server(self.loop, self._listener, self.service.methods())
         count = len(self.keeper.table.known)
         tell(INFO, f"vfio-powerd {VERSION} is ready, {count} devices are declared")
         self._manager.ready(f"{count} devices declared")
@@ -152,7 +170,7 @@ class Daemon:
             for event in self._uevents.read():
                 self.steward.uevent(event)
         except UeventsLost:
-            self.steward.lost_uevents()
+            self.steward.look_soon()
 
     def _happened(self, address: PciAddress, event: str, detail: str) -> None:
         if event in _LOUD:

@@ -68,11 +68,9 @@ class Place:
             self.host.sysfs,
             self.host.dev,
         )
-        ready = threading.Event()
-        daemon.steward.start(0.0, ready.set)
+        daemon.begin()
         self._thread = threading.Thread(target=daemon.loop.run)
         self._thread.start()
-        assert ready.wait(PATIENCE)
 
     def stop_helper(self) -> None:
         """Stop it as the service manager does; the program stays installed."""
