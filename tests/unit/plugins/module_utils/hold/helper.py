@@ -1,0 +1,274 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole helper at work on a fake host: its loop in a thread, asked over its socket.
+
+Time is the real one until a test lets it jump, so that nobody sits through a grace.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar
+
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire import (
+    report_from_json,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Daemon
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd import Notifier
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
+    HelperUnreachable,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
+
+from ..fake.host import FakeHost
+
+PATIENCE = 10.0  # seconds that a state gets to come about
+T = TypeVar("T")
+
+
+class Clock:
+    """The monotonic clock, for a loop that can be made to believe that time has passed."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+class Applied(NamedTuple):
+    """What Apply answered."""
+
+    generation: int
+    actions: dict[PciAddress, tuple[str, ...]]
+    devices: dict[PciAddress, HoldReport]
+    pending: list[str]
+
+
+class Helper:
+    """Starts, asks and stops the helper. Its folders stay between one start and the next."""
+
+    def __init__(self, host: FakeHost, folder: Path, **settings: float) -> None:
+        self.host = host
+        self.clock = Clock()
+        self.state, self.run = folder / "state", folder / "run"
+        self.run.mkdir()
+        self.environ = {
+            "STATE_DIRECTORY": str(self.state),
+            "RUNTIME_DIRECTORY": str(self.run),
+            **{f"VFIO_POWER_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.client = Client(str(folder / "socket"), timeout=PATIENCE)
+        self._thread: Optional[threading.Thread] = None
+
+    def start(self) -> None:
+        """Start it as systemd does: the socket is there first."""
+        if os.path.exists(self.client.path):
+            os.unlink(self.client.path)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.client.path)
+        listener.listen()
+        host = self.host
+        self.daemon = Daemon(
+            listener,
+            host.uevents(),
+            host.kernel,
+            self.environ,
+            Notifier({}),
+            host.sysfs,
+            host.dev,
+            self.clock,
+        )
+        self.daemon.begin()
+        self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop it as SIGTERM does."""
+        if self._thread is None:
+            return
+        self.daemon.loop.call_soon_threadsafe(self.daemon.stop)
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "the helper does not stop"
+        self.daemon.close()
+        self._thread = None
+
+    def restart(self) -> None:
+        """Stop it and start it again in the same boot."""
+        self.stop()
+        self.start()
+
+    def boot(self) -> None:
+        """Stop it and start it again in another boot, which empties /run."""
+        self.stop()
+        for path in self.run.iterdir():
+            path.unlink()
+        self.start()
+
+    def apply(
+        self,
+        *rules: dict[str, Any],
+        exclude: Iterable[dict[str, Any]] = (),
+        timeout: Optional[float] = None,
+    ) -> Applied:
+        """Make these rules the declaration, and wait until every device has settled."""
+        answer = self.client.call(
+            "Apply",
+            {
+                "rules": list(rules),
+                "exclude": list(exclude),
+                "expected_generation": self.client.call("GetStatus")["generation"],
+                "timeout": timeout,
+            },
+        )
+        outcomes = {
+            PciAddress.parse(it["device"]["address"]): (it["device"], tuple(it["actions"]))
+            for it in answer["outcomes"]
+        }
+        return Applied(
+            answer["generation"],
+            {address: actions for address, (_device, actions) in outcomes.items()},
+            {address: report_from_json(device) for address, (device, _actions) in outcomes.items()},
+            answer["pending"],
+        )
+
+    def release(
+        self, address: PciAddress, holder: str, ttl: Optional[float] = None
+    ) -> dict[PciAddress, HoldReport]:
+        """Give a device to a holder."""
+        parameters = {"addresses": [str(address)], "holder": holder, "ttl": ttl}
+        return _by_address(self.client.call("Release", parameters, timeout=PATIENCE + 10))
+
+    def reclaim(
+        self, address: PciAddress, holder: Optional[str] = None
+    ) -> dict[PciAddress, HoldReport]:
+        """Take a device back."""
+        parameters = {"addresses": [str(address)], "holder": holder}
+        return _by_address(self.client.call("Reclaim", parameters))
+
+    def devices(self) -> dict[PciAddress, HoldReport]:
+        """Return every device as List tells it."""
+        return _by_address(self.client.call("List"))
+
+    def device(self, address: PciAddress) -> HoldReport:
+        """Return one of them."""
+        return self.devices()[address]
+
+    def until(self, address: PciAddress, **wanted: object) -> HoldReport:
+        """Wait until List tells these values of a device."""
+
+        def stands() -> bool:
+            report = self.devices().get(address, HoldReport(address))
+            return all(getattr(report, name) == value for name, value in wanted.items())
+
+        wait_until(stands, f"{address} becomes {wanted}")
+        return self.devices().get(address, HoldReport(address))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the helper believe that time has passed, and do what is due then."""
+        self.clock.ahead += seconds
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the helper has nothing left to do but to wait."""
+        for _round in range(3):  # what is done in one may be the reason for another
+            wait_until(lambda: self.in_loop(self._is_idle), "the helper is idle")
+
+    def in_loop(self, work: Callable[[], T]) -> T:
+        """Run something in the loop's thread and return what it returns."""
+        done, results = threading.Event(), []
+
+        def run() -> None:
+            results.append(work())
+            done.set()
+
+        self.daemon.loop.call_soon_threadsafe(run)
+        assert done.wait(PATIENCE), "the loop does not answer"
+        return results[0]
+
+    def _is_idle(self) -> bool:
+        daemon = self.daemon
+        return not daemon.workers.busy and not daemon.clerk.busy and not daemon.steward.looking
+
+
+class Asking(Generic[T]):
+    """A client that waits for its answer in a thread."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._answers: list[T] = []
+        self._errors: list[Exception] = []
+        self._thread = threading.Thread(target=self._ask, args=[ask], name="client", daemon=True)
+        self._thread.start()
+
+    def answer(self) -> T:
+        """Return the answer, or raise the error that came instead."""
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "no answer"
+        for error in self._errors:
+            raise error
+        return self._answers[0]
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether no answer has come so far."""
+        return self._thread.is_alive()
+
+    def _ask(self, ask: Callable[[], T]) -> None:
+        try:
+            self._answers.append(ask())
+        except Exception as error:
+            self._errors.append(error)
+
+
+class Tape:
+    """Everything that Monitor tells, from a first picture to the end of the helper."""
+
+    def __init__(self, helper: Helper) -> None:
+        self.told: list[dict[str, Any]] = []
+        helper.settle()
+        self._helper = helper
+        self._thread = threading.Thread(target=self._record, name="tape", daemon=True)
+        self._thread.start()
+        wait_until(lambda: bool(self.told), "Monitor answers")
+
+    def events(self, address: Optional[PciAddress] = None) -> list[str]:
+        """Return what happened so far, to one device or to all."""
+        told = [it for it in self.told if address is None or it.get("address") == str(address)]
+        return [it["event"] for it in told if it["event"] != "snapshot"]
+
+    def has(self, event: str, address: PciAddress) -> bool:
+        """Tell whether something has happened."""
+        return event in self.events(address)
+
+    def _record(self) -> None:
+        try:
+            for told in self._helper.client.stream("Monitor"):
+                self.told.append(told)
+        except HelperUnreachable:
+            return  # the helper was stopped
+
+
+def rule(address: PciAddress, mode: str, **more: Any) -> dict[str, Any]:
+    """Return a rule for one device, as it travels."""
+    return {"name": str(address), "address": str(address), "mode": mode, **more}
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Wait for a condition, and fail when it does not come true in time."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {patience:g} seconds: {what}"
+        time.sleep(0.002)
+
+
+def _by_address(answer: dict[str, Any]) -> dict[PciAddress, HoldReport]:
+    reports = [report_from_json(device) for device in answer["devices"]]
+    return {report.address: report for report in reports}

@@ -1,0 +1,268 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One device under one policy, with a worker that answers when the test says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Callable, Optional, cast
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grip import Grip
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.holder import Holder
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import (
+    Action,
+    Goal,
+    State,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import Device
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.eventfd import eventfd
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Failure
+
+NIC = PciAddress.parse("0000:02:00.0")
+NO = Failure("kernel-refused", "no")
+ONE = (1).to_bytes(8, "little")
+
+
+class Timer:
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when, self.callback, self.cancelled = when, callback, False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class World:
+    """Keeper and surroundings of one holder. ``asked`` are the actions that a worker was given."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers: list[Timer] = []
+        self.watched: dict[int, Callable[[], None]] = {}
+        self.asked: list[Action] = []
+        self.events: list[str] = []
+        self.settlings = 0
+        self.own = False
+        self.holder = Holder(NIC, self, self)  # type: ignore[arg-type]
+        self.holder.delay = 5.0
+        self._nodes = ExitStack()
+        wake, request = eventfd(), eventfd()
+        self._nodes.callback(wake.close)
+        self._nodes.callback(request.close)
+        self.grip = Grip(cast(Device, None), wake, request, 1, "group", ExitStack())
+
+    def close(self) -> None:
+        self._nodes.close()
+
+    def signal(self, times: int = 1) -> None:
+        for _time in range(times):
+            os.write(self.grip.wake.fileno(), ONE)
+
+    def answer(self, failure: Optional[Failure] = None) -> None:
+        """Let the worker's last action end."""
+        kept = None if self.asked[-1] is Action.LET_GO else self.grip
+        if failure and self.asked[-1] is Action.TAKE:
+            kept = None
+        self._done(kept, failure)
+
+    def reach(self, goal: Goal) -> None:
+        """Bring the holder to a goal with a worker that always succeeds."""
+        self.holder.want(goal)
+        while self.holder.busy:
+            self.answer()
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        due = [it for it in self.timers if it.when <= self.now and not it.cancelled]
+        self.timers = [it for it in self.timers if it not in due]
+        for timer in due:
+            timer.callback()
+
+    # What a holder asks of its keeper.
+
+    def carry_out(
+        self,
+        _holder: Holder,
+        action: Action,
+        done: Callable[[Optional[Grip], Optional[Failure]], None],
+    ) -> None:
+        self.asked.append(action)
+        self._done = done
+
+    def own_wake(self, _holder: Holder) -> bool:
+        return self.own
+
+    def happened(self, _holder: Holder, event: str, _detail: str = "") -> None:
+        self.events.append(event)
+
+    def settled(self, _holder: Holder) -> None:
+        self.settlings += 1
+
+    # What it asks of its surroundings.
+
+    def clock(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        self.timers.append(Timer(self.now + seconds, callback))
+        return self.timers[-1]
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        self.watched[fd] = callback
+
+    def unwatch(self, fd: int) -> None:
+        del self.watched[fd]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def holder(world: World) -> Holder:
+    """A holder whose device is armed."""
+    world.reach(Goal.ENTRY_WITH_WAKEUP)
+    world.asked.clear()
+    world.events.clear()
+    return world.holder
+
+
+def test_several_signals_before_anybody_looks_are_one_wake(world: World, holder: Holder) -> None:
+    world.signal(3)
+    holder.look_for_wake()
+    holder.look_for_wake()
+    assert (holder.wakes.total, holder.wakes.foreign) == (1, 1)
+    assert world.events == ["woken-foreign", "waiting"]
+
+
+def test_a_look_without_a_signal_is_no_wake(world: World, holder: Holder) -> None:
+    holder.look_for_wake()
+    assert holder.state is State.ARMED
+    assert not world.events
+
+
+def test_a_second_signal_does_not_make_it_wait_longer(world: World, holder: Holder) -> None:
+    world.signal()
+    holder.look_for_wake()
+    until = holder.waiting_until
+    world.now += 3
+    world.signal()
+    holder.look_for_wake()
+    assert holder.waiting_until == until
+
+
+def test_the_delay_counts_from_the_wake(world: World, holder: Holder) -> None:
+    world.signal()
+    holder.look_for_wake()
+    world.pass_time(4.9)
+    assert not world.asked
+    world.pass_time(0.2)
+    assert world.asked == [Action.ENTER_WITH_WAKEUP]
+
+
+def test_a_signal_while_an_entry_runs_makes_it_wait_once_the_entry_is_through(
+    world: World, holder: Holder
+) -> None:
+    world.reach(Goal.KEEP_AWAKE)
+    holder.want(Goal.ENTRY_WITH_WAKEUP)
+    world.signal()
+    holder.look_for_wake()
+    assert holder.state is State.ENTERING
+    world.answer()
+    assert holder.state is State.WAITING
+    world.pass_time(5)
+    world.answer()
+    assert holder.state is State.ARMED
+
+
+def test_a_signal_from_before_an_entry_does_not_end_it(world: World, holder: Holder) -> None:
+    """Or the device would be entered again, which signals, and so on for ever."""
+    world.reach(Goal.KEEP_AWAKE)
+    world.signal()
+    world.reach(Goal.ENTRY_WITH_WAKEUP)
+    assert holder.state is State.ARMED
+    assert not world.timers
+
+
+def test_another_goal_during_an_action_is_followed_after_it(world: World) -> None:
+    holder = world.holder
+    holder.want(Goal.ENTRY)
+    holder.want(Goal.RELEASE)
+    assert world.asked == [Action.TAKE]
+    world.answer()
+    assert world.asked == [Action.TAKE, Action.LET_GO]
+    world.answer()
+    assert holder.state is State.RELEASED
+    assert world.settlings == 1
+
+
+def test_a_goal_that_comes_and_goes_during_an_action_costs_nothing(
+    world: World, holder: Holder
+) -> None:
+    holder.want(Goal.KEEP_AWAKE)
+    holder.want(Goal.RELEASE)
+    holder.want(Goal.KEEP_AWAKE)
+    world.answer()
+    assert world.asked == [Action.EXIT]
+    assert holder.state is State.AWAKE
+
+
+def test_nothing_is_watched_once_a_worker_closes_it(world: World, holder: Holder) -> None:
+    holder.want(Goal.RELEASE)
+    assert not world.watched
+    world.signal()
+    holder.look_for_wake()
+    assert holder.wakes.total == 0
+
+
+def test_a_wake_right_before_it_is_let_go_is_still_counted(world: World, holder: Holder) -> None:
+    world.signal()
+    holder.want(Goal.RELEASE)
+    assert holder.wakes.foreign == 1
+    world.answer()
+    world.pass_time(60)
+    assert (holder.state, holder.waiting_until) == (State.RELEASED, None)
+    assert world.asked == [Action.LET_GO]
+
+
+def test_a_refused_opening_is_settled_and_stays_so(world: World) -> None:
+    holder = world.holder
+    holder.want(Goal.ENTRY)
+    world.answer(NO)
+    assert (holder.state, holder.failure, holder.grip) == (State.REFUSED, NO, None)
+    assert world.settlings == 1
+    holder.want(Goal.ENTRY)
+    assert world.asked == [Action.TAKE]
+
+
+def test_what_failed_is_forgotten_when_it_succeeds(world: World) -> None:
+    holder = world.holder
+    holder.want(Goal.ENTRY)
+    world.answer(NO)
+    holder.ask()
+    world.reach(Goal.ENTRY)
+    assert (holder.state, holder.failure) == (State.ENTRY, None)
+
+
+def test_a_device_that_did_not_come_back_says_so_after_its_close(
+    world: World, holder: Holder
+) -> None:
+    holder.want(Goal.RELEASE)
+    world.answer(NO)
+    assert (holder.state, holder.failure) == (State.RELEASED, NO)
+    assert world.events == ["letting-go", "refused", "released"]
+
+
+def test_a_request_is_passed_on_once(world: World, holder: Holder) -> None:
+    os.write(world.grip.request.fileno(), ONE)
+    world.watched[world.grip.request.fileno()]()
+    world.watched[world.grip.request.fileno()]()
+    assert world.events == ["requested"]
+    assert holder.state is State.ARMED  # the keeper decides
