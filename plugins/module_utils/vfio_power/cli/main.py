@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Callable, Optional, TextIO
@@ -22,6 +21,8 @@ from .stage import DONE, REFUSED, UNREACHABLE, Stage, Surroundings
 
 Command = Callable[[Stage, argparse.Namespace], int]
 
+NARROW = 80  # columns, where there is no screen
+PROGRAM = "vfio-powerctl"
 _HOLDER = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 
 
@@ -53,8 +54,7 @@ def run(
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else REFUSED
     paint = Paint(on=wanted(out, environ) and not options.json)
-    width = shutil.get_terminal_size().columns
-    stage = Stage(around, out, err, paint, width, as_json=options.json)
+    stage = Stage(around, out, err, paint, _width(environ), as_json=options.json)
     command: Command = options.command
     try:
         return command(stage, options)
@@ -66,18 +66,32 @@ def run(
         return REFUSED
 
 
+def _width(environ: Mapping[str, str]) -> int:
+    """Return how wide the screen is."""
+    columns = environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(1).columns or NARROW
+    except OSError:
+        return NARROW
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="vfio-powerctl",
+        prog=PROGRAM,
+        formatter_class=_help,
         description="Shows and hands over the PCI devices that vfio.power keeps in low power.",
         epilog="Exit status: 0 done; 1 refused, or drift with --check; 2 usage; 3 no helper.",
     )
-    words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=PROGRAM)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print JSON")
 
     def word(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        sub = words.add_parser(name, parents=[common], help=text, description=f"{text}.")
+        sub = words.add_parser(
+            name, parents=[common], help=text, description=f"{text}.", formatter_class=_help
+        )
         sub.set_defaults(command=command)
         return sub
 
@@ -99,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     word("version", version.run, "Print the versions of command and helper")
     return parser
+
+
+def _help(prog: str) -> argparse.HelpFormatter:
+    """Return the usual formatter; asked for the width itself it imports three compressors."""
+    return argparse.HelpFormatter(prog, width=NARROW - 2)
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A scene for each test, a screen of 80 columns, and a clock in UTC."""
+"""A scene for each test, and a clock in UTC."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def scene(tmp_path: Path) -> Scene:
 
 
 @pytest.fixture(autouse=True)
-def eighty_columns_and_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("COLUMNS", "80")
+def clock_in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "UTC")
         time.tzset()

@@ -63,11 +63,8 @@ def listed(scene: Scene, *words: str, **environ: Any) -> str:
 
 
 @pytest.mark.usefixtures("devices")
-def test_on_a_wide_screen_everything_is_there(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "140")
-    lines = listed(scene).splitlines()
+def test_on_a_wide_screen_everything_is_there(scene: Scene) -> None:
+    lines = listed(scene, COLUMNS="140").splitlines()
     assert lines[0].split() == ["ADDRESS", "MODEL", "RULE", "MODE", "HELD", "REACHED", "WAKES"]
     assert [line.split("  ")[1].strip() for line in lines[1:6]] == [
         "NVIDIA GA102 [GeForce RTX 3090]",
