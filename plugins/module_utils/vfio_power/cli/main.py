@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done; 1 refused, or drift with --check; 2 usage; 3 no helper.",
     )
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=PROGRAM)
-    common = argparse.ArgumentParser(add_help=False)
+    common = argparse.ArgumentParser(add_help=False, formatter_class=_help)
     common.add_argument("--json", action="store_true", help="print JSON")
 
     def word(name: str, command: Command, text: str) -> argparse.ArgumentParser:
