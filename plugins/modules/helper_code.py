@@ -151,7 +151,6 @@ missing:
 """
 
 import json
-import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.power.plugins.module_utils._module import FLOOR, require_python
@@ -167,14 +166,14 @@ def ask_python(module):
     """Return the version of the chosen Python and what it cannot import; refuse an old one."""
     python = module.params["python"]
     command = [python, "-I", "-c", QUESTION, *module.params["imports"]]
+    complaint = ""
     try:
-        answer = subprocess.run(command, capture_output=True, check=True)
-        version, missing = json.loads(answer.stdout.decode())
-    except (OSError, subprocess.CalledProcessError, ValueError) as error:
-        detail = (getattr(error, "stderr", b"") or str(error).encode()).decode(errors="replace")
+        _status, answer, complaint = module.run_command(command, handle_exceptions=False)
+        version, missing = json.loads(answer)
+    except (OSError, ValueError) as error:
         module.fail_json(
-            msg=f"python: {python} cannot be run as a Python interpreter: {detail.strip()}. "
-            "Name one that is installed on this host."
+            msg=f"python: {python} cannot be run as a Python interpreter: "
+            f"{complaint.strip() or error}. Name one that is installed on this host."
         )
     text = ".".join(str(part) for part in version)
     if tuple(version[:2]) < FLOOR:

@@ -155,7 +155,7 @@ def _apply(task: Task, seen: HostView, ground: Ground) -> Done:
     outcomes = Fields(answer, "answer").each("outcomes", _outcome)
     return Done(
         actions={report.address: actions for report, actions in outcomes},
-        reports={report.address: report for report, _ in outcomes},
+        reports={report.address: report for report, _actions in outcomes},
         pending=tuple(PciAddress.parse(str(text)) for text in answer.get("pending") or ()),
     )
 

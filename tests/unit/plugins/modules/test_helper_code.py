@@ -73,7 +73,7 @@ def test_each_start_script_is_python_and_names_a_part_of_the_program():
     for name, text in _program.start_scripts("/usr/bin/python3").items():
         assert text.startswith("#!/usr/bin/python3 -IB\n")
         compile(text, name, "exec")
-    for module, _ in _program.COMMANDS.values():
+    for module, _name in _program.COMMANDS.values():
         assert (PROGRAM / f"{module.replace('.', '/')}.py").exists()
 
 

@@ -40,7 +40,7 @@ class Impostor:
         self._thread = threading.Thread(target=self._serve)
 
     def _serve(self) -> None:
-        client, _ = self._listening.accept()
+        client, _address = self._listening.accept()
         with client:
             self._do(client)
 
@@ -133,7 +133,7 @@ def test_a_stranger_on_the_socket_is_not_believed(
     credentials = SimpleNamespace(size=module.PEER.size, unpack=lambda _data: (1, 4242, 4242))
     monkeypatch.setattr(module, "PEER", credentials)
     told = pytest.raises(HelperUnreachable, match="served by user 4242, not by root")
-    with Impostor(path, lambda client: None) as client, told:
+    with told, Impostor(path, lambda client: None) as client:
         client.call("List")
 
 
@@ -175,7 +175,7 @@ def test_several_threads_may_ask_at_once(serving: Serving) -> None:
     answers: list[object] = []
 
     def ask(number: int) -> None:
-        for _ in range(20):
+        for _turn in range(20):
             answers.append(serving.client.call("Echo", {"number": number})["number"])
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]

@@ -225,7 +225,7 @@ def test_looking_makes_no_call_on_a_device_and_wakes_nothing(scene: Scene) -> No
     scene.fall_asleep(nic)
     before = nic.function.resumes
     with scene.serve():
-        for _ in range(3):
+        for _turn in range(3):
             scene.look()
     assert nic.function.resumes == before
     assert scene.host.calls == []

@@ -80,5 +80,5 @@ def test_a_real_process_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
         found = openers(without=os.getpid())
         child.communicate(b"\n", timeout=20)
-    ((opener,),) = found.values()
+    [[opener]] = list(found.values())
     assert opener.pid == child.pid

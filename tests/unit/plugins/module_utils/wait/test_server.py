@@ -60,7 +60,7 @@ class Methods:
         call.reply({"number": 3})
 
     def flood(self, call: Call) -> None:
-        for _ in range(200):
+        for _turn in range(200):
             call.reply({"text": "x" * 65536}, continues=True)
 
     def refuse_input(self, call: Call) -> None:
@@ -94,7 +94,7 @@ def replies(client: socket.socket) -> Iterator[dict[str, Any]]:
     while chunk := client.recv(1 << 16):
         data += chunk
         while b"\0" in data:
-            message, _, data = data.partition(b"\0")
+            message, _end, data = data.partition(b"\0")
             yield json.loads(message)
 
 
@@ -142,7 +142,7 @@ def test_calls_sent_in_one_go_are_answered_in_order(serving: Serving) -> None:
     with serving.connect() as client:
         client.sendall(b"".join(request("Echo", number=number) for number in range(100)))
         answers = replies(client)
-        assert [next(answers)["parameters"]["number"] for _ in range(100)] == list(range(100))
+        assert [next(answers)["parameters"]["number"] for _turn in range(100)] == list(range(100))
 
 
 def test_a_call_waits_until_the_one_before_is_answered(serving: Serving, methods: Methods) -> None:
@@ -151,7 +151,7 @@ def test_a_call_waits_until_the_one_before_is_answered(serving: Serving, methods
         wait_until(lambda: methods.kept)
         serving.do(lambda: methods.kept[0].reply({"number": 1}))
         answers = replies(client)
-        assert [next(answers)["parameters"]["number"] for _ in range(2)] == [1, 2]
+        assert [next(answers)["parameters"]["number"] for _turn in range(2)] == [1, 2]
 
 
 def test_a_message_may_arrive_byte_by_byte(serving: Serving) -> None:
@@ -337,7 +337,7 @@ def test_a_client_that_asks_on_and_on_without_reading_is_bounded(
 
 
 def test_sixty_four_idle_clients_do_not_keep_the_next_one_out(serving: Serving) -> None:
-    clients = [serving.connect() for _ in range(server.MAX_CLIENTS)]
+    clients = [serving.connect() for _turn in range(server.MAX_CLIENTS)]
     wait_until(lambda: len(serving.server._connections) == server.MAX_CLIENTS)
     assert still_answers(serving)
     for client in clients:
@@ -347,7 +347,7 @@ def test_sixty_four_idle_clients_do_not_keep_the_next_one_out(serving: Serving) 
 def test_more_clients_than_allowed_wait_until_one_leaves(
     serving: Serving, methods: Methods
 ) -> None:
-    clients = [serving.connect() for _ in range(server.MAX_CLIENTS)]
+    clients = [serving.connect() for _turn in range(server.MAX_CLIENTS)]
     for client in clients:
         client.sendall(request("Keep"))
     wait_until(lambda: len(methods.kept) == server.MAX_CLIENTS)
@@ -398,7 +398,7 @@ def test_strangers_are_turned_away(serving: Serving) -> None:
 
 
 def test_a_thousand_clients_leave_nothing_behind(serving: Serving) -> None:
-    for _ in range(1000):
+    for _turn in range(1000):
         assert serving.client.call("Echo") == {}
     wait_until(lambda: not serving.server._connections)
     assert set(serving.loop._watches) == {

@@ -73,7 +73,7 @@ os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="vfio-powerd.socket")
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import systemd
 (listening,) = systemd.listening_sockets(os.environ)
-client, _ = listening.accept()
+client, _address = listening.accept()
 client.sendall(b"inheritable" if os.get_inheritable(3) else b"closed on exec")
 """
 

@@ -125,7 +125,7 @@ def test_one_job_after_the_other_needs_one_thread() -> None:
     with RunningLoop() as running:
         before = threading.active_count()
         workers = Workers(running.loop, 8)
-        for _ in range(5):
+        for _turn in range(5):
             collecting = Collecting(1)
             submit(running, workers, "a", lambda: None, collecting.done)
             collecting.wait()
