@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Callable, NamedTuple, Optional
 
 from ..touch.client import Client
-from ..touch.look import CODE, SETTLE, look
+from ..touch.helper import CODE
+from ..touch.look import SETTLE, look
 from ..touch.store import FOLDER, Loaded, Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import described
