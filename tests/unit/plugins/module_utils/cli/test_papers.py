@@ -18,7 +18,8 @@ DEVICES = "0000:65:00.0 0000:65:00.1 0000:66:00.0"
 
 SCRIPT = """
 source "$1"
-_vfio_powerctl_addresses() { printf '%s\\n' $3; }
+DEVICES=$3
+_vfio_powerctl_addresses() { printf '%s\\n' $DEVICES; }
 COMP_LINE=$2 COMP_POINT=${#2} COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
 _vfio_powerctl
 printf '%s\\n' "${COMPREPLY[@]}"
