@@ -46,13 +46,16 @@ class Machine:
         self.console = folder / "console.log"
         self.pid = 0
         self.port = 0
+        self._kvm_is_broken = False
+        self._complaints = folder / "qemu.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, boot: Boot, accel: str, keep: bool, progress: Progress) -> None:
         """Start, and know the ssh port.  KVM is tried for a while, then given up for TCG."""
-        if accel == "kvm":
+        if accel == "kvm" and not self._kvm_is_broken:
             if self._starts_with_kvm(boot, keep):
                 return
+            self._kvm_is_broken = True
             progress.note("KVM does not work here; the lab runs emulated instead.")
         self._launch(boot, "tcg,thread=multi", keep)
 
@@ -61,13 +64,14 @@ class Machine:
         if not os.access("/dev/kvm", os.R_OK | os.W_OK):
             return False
         mark = self.console.stat().st_size if self.console.exists() else 0
+
+        def speaks_or_ended() -> bool:
+            return b"Linux version" in self.console.read_bytes()[mark:] or not self.alive()
+
         with contextlib.suppress(LabError):
             self._launch(boot, "kvm", keep)
-            deadline = time.monotonic() + KVM_PATIENCE
-            while time.monotonic() < deadline and self.alive():
-                if b"Linux version" in self.console.read_bytes()[mark:]:
-                    return True
-                time.sleep(0.2)
+            if until(speaks_or_ended, KVM_PATIENCE) and self.alive():
+                return True
         self.kill()
         return False
 
@@ -87,8 +91,7 @@ class Machine:
             # The machine must not outlive a test run that was killed; it ends with the thread
             # that started it.
             command = ["setpriv", "--pdeathsig", "KILL", *command]
-        complaints = self.folder / "qemu.log"
-        with complaints.open("wb") as log:
+        with self._complaints.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -97,13 +100,19 @@ class Machine:
                 start_new_session=True,
             )
         self.pid = self._process.pid
-        deadline = time.monotonic() + 30
-        while not self.control.exists():
-            if not self.alive() or time.monotonic() > deadline:
-                self.kill()
-                raise LabError(f"QEMU did not start: {complaints.read_text().strip()}")
-            time.sleep(0.05)
-        self.port = self._forwarded_port()
+        if not until(self._answers, 60):
+            self.kill()
+            raise LabError(f"QEMU does not answer: {self._complaints.read_text().strip()}")
+
+    def _answers(self) -> bool:
+        """Whether QEMU has come so far as to tell its ssh port; raises if it ended."""
+        if not self.alive():
+            raise LabError(f"QEMU did not start: {self._complaints.read_text().strip()}")
+        try:
+            self.port = self._forwarded_port()
+        except OSError:
+            return False  # no socket yet, or QEMU just now gave up
+        return True
 
     def _command(self, boot: Boot, accel: str, port: int) -> list[str]:
         command = ["qemu-system-x86_64", "-name", f"vfio-power-lab-{self.folder.name}"]
@@ -118,7 +127,8 @@ class Machine:
         command += ["-kernel", str(boot.kernel), "-append", boot.command_line]
         command += ["-initrd", str(boot.initrd)] if boot.initrd else []
         # What the guest has written survives the death of QEMU; that of this machine it need not.
-        command += ["-drive", f"if=none,id=root,file={boot.disk},cache=unsafe,discard=unmap"]
+        disk = "if=none,id=root,format=qcow2,cache=unsafe,discard=unmap"
+        command += ["-drive", f"{disk},file={boot.disk}"]
         command += ["-device", "virtio-blk-pci,drive=root,disable-legacy=on,bus=pcie.0,addr=1d.0"]
         command += ["-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22"]
         command += ["-device", "virtio-net-pci,netdev=net,disable-legacy=on,bus=pcie.0,addr=1c.0"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,21 +159,32 @@ class TestStartingAndEnding:
     def test_two_labs_have_different_ports_and_folders(self, tmp_path: Path) -> None:
         built = base.obtain("13", Progress())
         disk = tmp_path / "disk"
-        disk.touch()
+        create = ["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"]
+        subprocess.run(create, check=True)
         shape = topology.SHAPES["small"]
         boot = machine.Boot(built.kernel, built.initrd, disk, "", 512, shape)
         machines = []
         try:
             for name in ("one", "two"):
                 (tmp_path / name).mkdir()
+                shutil.copy(disk, tmp_path / name / "disk")
+                own = boot._replace(disk=tmp_path / name / "disk")
                 machines.append(machine.Machine(tmp_path / name))
-                machines[-1].start(boot, "tcg", False, Progress())
+                machines[-1].start(own, "tcg", False, Progress())
             assert machines[0].port != machines[1].port
             assert all(one.alive() for one in machines)
         finally:
             for one in machines:
                 one.kill()
         assert not any(one.alive() for one in machines)
+
+    def test_a_machine_that_does_not_start_says_why(self, tmp_path: Path) -> None:
+        built = base.obtain("13", Progress())
+        nowhere = machine.Boot(
+            built.kernel, built.initrd, tmp_path / "none", "", 512, topology.SHAPES["small"]
+        )
+        with pytest.raises(LabError, match=r"did not start: .*none.*No such file"):
+            machine.Machine(tmp_path).start(nowhere, "tcg", False, Progress())
 
     def test_a_wrong_name_is_refused_with_the_right_ones(self) -> None:
         with pytest.raises(LabError, match="standard, shifted, small, many"):
