@@ -75,7 +75,7 @@ def look(
         devices=devices,
         answer=answer,
         host=sysfs.host(),
-        openers=openers(proc, answer.helper.pid) if root and _any_vfio(devices) else {},
+        openers=openers(proc, answer.helper.pid) if root and _any_free(devices, answer) else {},
         settle=settle,
         now=time.time() if now is None else now,
     )
@@ -129,8 +129,10 @@ def _resolution(loaded: Loaded, devices: Devices, described: bool) -> Resolution
     return resolve(loaded.declaration, devices, loaded.known)
 
 
-def _any_vfio(devices: Devices) -> bool:
-    return any(facts.vfio for facts in devices.values())
+def _any_free(devices: Devices, answer: Answer) -> bool:
+    """Tell whether somebody else than the helper could have a device open."""
+    held = {address for address, hold in answer.holds.items() if hold.held}
+    return any(facts.vfio and address not in held for address, facts in devices.items())
 
 
 def _shown(ground: _Ground, selectors: Sequence[Selector]) -> list[PciAddress]:
