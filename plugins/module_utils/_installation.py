@@ -232,10 +232,15 @@ class Installation:
     def _path(item: File | Link) -> Path:
         return Path(item.path)
 
-    @staticmethod
-    def _file_change(file: File) -> Change:
+    def _file_change(self, file: File) -> Change:
+        """Show configuration in full, and what nobody would review by its checksum."""
         found = read_file(Path(file.path))
-        return Change(file.path, found.content if found else "", file.content)
+        if Path(file.path).is_relative_to(self._root / "etc"):
+            return Change(file.path, found.content if found else "", file.content)
+        there = {file.path: found} if found else {}
+        return Change(
+            file.path, digests(there, [file.path]), digests({file.path: file}, [file.path])
+        )
 
     def _manifest(self, items: list[File | Link]) -> tuple[Manifest, Manifest]:
         """Return the manifest that is stored and the one that should be."""
