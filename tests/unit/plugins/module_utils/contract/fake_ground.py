@@ -9,9 +9,11 @@ from pathlib import Path
 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import Kernel
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Facts
 
 from ..fake.host import FakeHost
 from ..fake.kernel import FakeKernel
+from ..fake.uevents import FakeUevents
 from .ground import COLD, HOT, OTHER_TWIN, TWIN
 
 
@@ -38,6 +40,19 @@ class FakeGround:
     def address(self, name: str) -> PciAddress:
         """Return where a device is."""
         return self._devices[name].address
+
+    def look(self) -> dict[PciAddress, Facts]:
+        """Read all that is ever read of a host and its devices."""
+        devices = self.sysfs.devices()
+        for address in devices:
+            self.sysfs.facts(address)
+            self.sysfs.power(address)
+        self.sysfs.host()
+        return devices
+
+    def uevents(self) -> FakeUevents:
+        """Listen to the kernel's messages from now on."""
+        return self.host.uevents()
 
     def touch(self, name: str) -> None:
         """Read its config space."""

@@ -22,6 +22,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device
     Kernel,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sysfs import Sysfs
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.udev import Uevent
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     KernelRefused,
@@ -46,6 +47,16 @@ def only(backend: str) -> Callable[[Test], Test]:
     return mark
 
 
+class Listener(Protocol):
+    """What hears the kernel's messages: Uevents, or the fake host's."""
+
+    def read(self) -> list[Uevent]:
+        """Return what came since the last call."""
+
+    def close(self) -> None:
+        """Stop listening."""
+
+
 class Ground(Protocol):
     """A host with four devices on vfio-pci and somebody who meddles with them.
 
@@ -64,6 +75,12 @@ class Ground(Protocol):
 
     def address(self, name: str) -> PciAddress:
         """Return where a device is."""
+
+    def look(self) -> dict[PciAddress, Facts]:
+        """Read all that is ever read of a host and its devices."""
+
+    def uevents(self) -> Listener:
+        """Listen to the kernel's messages from now on."""
 
     def touch(self, name: str) -> None:
         """Read its config space."""

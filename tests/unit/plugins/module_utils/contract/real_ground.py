@@ -18,7 +18,12 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device
     Linux,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sysfs import Sysfs
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.udev import (
+    Uevents,
+    described,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Facts
 
 VARIABLE = "VFIO_POWER_GROUND"
 _PCI = Path("/sys/bus/pci")
@@ -41,6 +46,19 @@ class RealGround:
     def address(self, name: str) -> PciAddress:
         """Return where a device is."""
         return self._addresses[name]
+
+    def look(self) -> dict[PciAddress, Facts]:
+        """Read all that is ever read of a host and its devices."""
+        devices = described(self.sysfs.devices())
+        for address in devices:
+            self.sysfs.facts(address)
+            self.sysfs.power(address)
+        self.sysfs.host()
+        return devices
+
+    def uevents(self) -> Uevents:
+        """Listen to the kernel's messages from now on."""
+        return Uevents()
 
     def touch(self, name: str) -> None:
         """Read its config space."""
