@@ -64,10 +64,10 @@ def read_link(path: Path) -> Optional[str]:
 
 
 def read_tree(folder: Path) -> dict[str, File]:
-    """Return every regular file below a folder by its relative path."""
+    """Return every regular file below a folder by its relative path; compiled ones do not count."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        file = read_file(path)
+        file = None if path.parent.name == "__pycache__" else read_file(path)
         if file is not None:
             relative = path.relative_to(folder).as_posix()
             found[relative] = file._replace(path=relative)
