@@ -11,7 +11,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.eventf
     drain,
     eventfd,
 )
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.udev import Uevent
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.udev import (
+    Uevent,
+    UeventsLost,
+)
 
 
 class FakeUevents:
@@ -20,6 +23,7 @@ class FakeUevents:
     def __init__(self) -> None:
         self._ready = eventfd()
         self._told: list[Uevent] = []
+        self._overflows = False
 
     def fileno(self) -> int:
         """Return the descriptor to wait on."""
@@ -29,7 +33,14 @@ class FakeUevents:
         """Return what was told since the last call."""
         drain(self._ready)
         told, self._told = self._told, []
+        if self._overflows:
+            self._overflows = False
+            raise UeventsLost("more was told than could be kept")
         return told
+
+    def overflow(self) -> None:
+        """Lose what is told next."""
+        self._overflows = True
 
     def close(self) -> None:
         """Stop listening."""

@@ -21,6 +21,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire i
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Daemon
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import MOMENT
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd import Notifier
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
@@ -77,9 +78,10 @@ class Helper:
         listener.bind(self.client.path)
         listener.listen()
         host = self.host
+        self.uevents = host.uevents()
         self.daemon = Daemon(
             listener,
-            host.uevents(),
+            self.uevents,
             host.kernel,
             self.environ,
             Notifier({}),
@@ -90,6 +92,7 @@ class Helper:
         self.daemon.begin()
         self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")
         self._thread.start()
+        self.client.call("GetStatus")  # answered once it is ready
 
     def stop(self) -> None:
         """Stop it as SIGTERM does."""
@@ -120,6 +123,7 @@ class Helper:
         timeout: Optional[float] = None,
     ) -> Applied:
         """Make these rules the declaration, and wait until every device has settled."""
+        self.settle()  # what the bus told before is past
         answer = self.client.call(
             "Apply",
             {
@@ -180,6 +184,8 @@ class Helper:
     def settle(self) -> None:
         """Wait until the helper has nothing left to do but to wait."""
         for _round in range(3):  # what is done in one may be the reason for another
+            if self.in_loop(lambda: self.daemon.steward.looking):
+                self.clock.ahead += MOMENT
             wait_until(lambda: self.in_loop(self._is_idle), "the helper is idle")
 
     def in_loop(self, work: Callable[[], T]) -> T:

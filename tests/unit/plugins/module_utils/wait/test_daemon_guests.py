@@ -1,0 +1,453 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guests come first: requests, binds, graces and leases."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
+    HelperRefused,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
+
+from ..fake.host import FakeDevice, FakeHost
+from ..hold.helper import Asking, Helper, Tape, rule, wait_until
+
+GRACE, REBIND, QUIET = 60.0, 60.0, 30.0  # the defaults
+
+
+def holders(helper: Helper, device: FakeDevice) -> list[str]:
+    """Return who has a lease of a device."""
+    report = helper.devices().get(device.address)
+    return [lease.holder for lease in report.leases] if report else []
+
+
+def is_held(helper: Helper, device: FakeDevice) -> bool:
+    report = helper.devices().get(device.address)
+    return report is not None and report.held
+
+
+# Requests of the kernel, binds and plugs.
+
+
+def test_an_unbind_gets_the_device_at_once(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry-with-wakeup"))
+    tape = Tape(helper)
+    before = time.monotonic()
+    host.unbind(nic.address)
+    assert time.monotonic() - before < 1
+    wait_until(lambda: tape.has("unbound", nic.address), "the unbind is told")
+    assert "requested" in tape.events(nic.address)
+    helper.settle()
+    assert not is_held(helper, nic)
+
+
+def test_a_request_for_one_function_lets_its_whole_unit_go(host: FakeHost, helper: Helper) -> None:
+    gpu = host.add("0000:02:00.0", group=9)
+    audio = host.add("0000:02:00.1", group=9)
+    other = host.add("0000:03:00.0")
+    helper.apply(*(rule(it.address, "entry") for it in (gpu, audio, other)))
+    host.unbind(gpu.address)
+    helper.until(audio.address, state="released")
+    assert helper.device(other.address).held
+
+
+def test_functions_that_can_only_be_reset_together_go_together(
+    host: FakeHost, helper: Helper
+) -> None:
+    port = host.add_port("0000:00:1c.0")
+    first = host.add("0000:02:00.0", port=port, resets=("bus",))
+    second = host.add("0000:02:00.1", port=port, resets=("bus",))
+    helper.apply(rule(first.address, "entry"), rule(second.address, "entry"))
+    host.unbind(first.address)
+    helper.until(second.address, state="released")
+
+
+def test_a_device_that_was_bound_again_is_taken_after_the_rebind_delay(
+    host: FakeHost, helper: Helper
+) -> None:
+    gpu = host.add("0000:02:00.0", group=9)
+    audio = host.add("0000:02:00.1", group=9)
+    helper.apply(rule(gpu.address, "entry"), rule(audio.address, "entry"))
+    host.unbind(gpu.address)
+    host.bind(gpu.address)
+    helper.settle()
+    due = helper.device(gpu.address).taken_after
+    assert due is not None
+    assert due == pytest.approx(time.time() + REBIND, abs=5)
+    helper.pass_time(REBIND - 10)
+    assert not is_held(helper, gpu)
+    helper.pass_time(10)
+    assert helper.device(gpu.address).engaged is Mode.ENTRY
+    assert helper.device(audio.address).engaged is Mode.ENTRY
+
+
+def test_a_device_that_is_bound_only_after_it_was_declared_waits_too(
+    host: FakeHost, helper: Helper
+) -> None:
+    """Its guest is often the reason why it was bound."""
+    nic = host.add("0000:02:00.0", driver=None)
+    helper.apply(rule(nic.address, "entry"))
+    helper.settle()
+    host.bind(nic.address)
+    helper.settle()
+    assert not is_held(helper, nic)
+    helper.pass_time(REBIND)
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_a_bind_is_noticed_though_the_kernels_message_was_lost(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0", driver=None)
+    helper.apply(rule(nic.address, "entry"))
+    helper.settle()
+    helper.uevents.overflow()
+    host.bind(nic.address)
+    helper.settle()
+    assert not is_held(helper, nic)
+    helper.pass_time(REBIND)
+    assert is_held(helper, nic)
+
+
+def test_a_bind_while_the_bus_is_being_read_is_not_missed(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nic = host.add("0000:02:00.0", driver=None)
+    helper.apply(rule(nic.address, "entry"))
+    helper.settle()
+    original = host.sysfs.devices
+    looks: list[int] = []
+
+    def devices():  # type: ignore[no-untyped-def]
+        found = original()
+        looks.append(len(found))
+        if len(looks) == 1:
+            host.bind(nic.address)  # after this look has passed the device
+            helper.in_loop(lambda: None)
+        return found
+
+    monkeypatch.setattr(host.sysfs, "devices", devices)
+    helper.in_loop(helper.daemon.steward.look_soon)
+    helper.settle()
+    helper.pass_time(REBIND)
+    assert is_held(helper, nic)
+
+
+def test_a_storm_of_messages_costs_a_handful_of_looks(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [host.add(f"0000:{bus:02x}:00.0", driver=None) for bus in range(2, 10)]
+    helper.settle()
+    original = host.sysfs.devices
+    looks: list[int] = []
+
+    def counted():  # type: ignore[no-untyped-def]
+        looks.append(1)
+        return original()
+
+    monkeypatch.setattr(host.sysfs, "devices", counted)
+    before = time.monotonic()
+    for _round in range(5):
+        for device in devices:
+            host.bind(device.address)
+            host.unbind(device.address)
+    took = time.monotonic() - before
+    helper.settle()
+    assert len(looks) <= took / 0.1 + 3
+
+
+def test_a_device_that_is_unplugged_is_let_go_and_taken_when_it_comes_back(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    host.unplug(nic.address)
+    helper.settle()
+    report = helper.device(nic.address)
+    assert (report.held, report.failure) == (False, None)
+    nic = host.add("0000:02:00.0")
+    helper.settle()
+    helper.pass_time(REBIND)
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_another_card_in_the_slot_is_not_taken(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    host.unplug(nic.address)
+    host.add("0000:02:00.0", identity=nic.identity._replace(device="1533"))
+    calls = list(host.calls)
+    helper.settle()
+    helper.pass_time(REBIND)
+    helper.apply(rule(nic.address, "entry"))
+    assert host.calls == calls
+    assert not is_held(helper, nic)
+
+
+# Graces.
+
+
+def test_the_first_start_in_a_boot_gives_guests_time(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.boot()
+    helper.settle()
+    report = helper.device(nic.address)
+    assert not report.held
+    assert report.taken_after == pytest.approx(time.time() + GRACE, abs=5)
+    helper.pass_time(GRACE - 10)
+    assert not is_held(helper, nic)
+    helper.pass_time(10)
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_a_guest_that_starts_first_keeps_its_device(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.boot()
+    guest = host.guest(nic.address)
+    helper.pass_time(GRACE)
+    failure = helper.device(nic.address).failure
+    assert failure is not None
+    assert failure.code == "busy"
+    guest.stop()
+
+
+def test_a_restart_in_the_same_boot_takes_its_devices_at_once(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.restart()
+    helper.until(nic.address, engaged=Mode.ENTRY)
+
+
+def test_a_run_does_not_wait_for_a_grace(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.boot()
+    applied = helper.apply(rule(nic.address, "entry"))
+    assert applied.actions[nic.address] == ("open", "entry")
+
+
+# Leases.
+
+
+def test_a_released_device_is_free_when_release_answers(host: FakeHost, helper: Helper) -> None:
+    gpu = host.add("0000:02:00.0", group=9)
+    audio = host.add("0000:02:00.1", group=9)
+    helper.apply(rule(gpu.address, "entry"), rule(audio.address, "entry-with-wakeup"))
+    released = helper.release(gpu.address, "libvirt:web")
+    assert set(released) == {gpu.address, audio.address}
+    assert not any(report.held for report in released.values())
+    host.guest(gpu.address).stop()
+    host.guest(audio.address).stop()
+
+
+def test_a_lent_device_is_not_taken_by_a_run_nor_by_a_bind(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest")
+    calls = list(host.calls)
+    assert helper.apply(rule(nic.address, "entry-with-wakeup")).actions[nic.address] == ()
+    host.unbind(nic.address)
+    host.bind(nic.address)
+    helper.settle()
+    helper.pass_time(86400)
+    assert host.calls == calls
+    report = helper.reclaim(nic.address, "guest")[nic.address]
+    assert (report.engaged, report.leases) == (Mode.ENTRY_WITH_WAKEUP, ())
+
+
+def test_a_device_can_be_lent_that_is_neither_declared_nor_bound(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0", driver="e1000e")
+    report = helper.release(nic.address, "guest")[nic.address]
+    assert [lease.holder for lease in report.leases] == ["guest"]
+    assert helper.reclaim(nic.address, "guest")[nic.address].leases == ()
+    assert not host.calls
+
+
+def test_a_lease_with_an_end_is_over_then_and_the_device_taken_after_a_quiet_time(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest", ttl=600)
+    helper.pass_time(590)
+    assert holders(helper, nic) == ["guest"]
+    helper.pass_time(10)
+    assert holders(helper, nic) == []
+    assert not is_held(helper, nic)
+    helper.pass_time(QUIET)
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_asking_again_starts_the_time_of_a_lease_anew(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.release(nic.address, "guest", ttl=600)
+    helper.pass_time(500)
+    helper.release(nic.address, "guest", ttl=600)
+    helper.pass_time(500)
+    assert holders(helper, nic) == ["guest"]
+    helper.release(nic.address, "guest")
+    helper.pass_time(86400)
+    assert holders(helper, nic) == ["guest"]
+
+
+def test_a_guest_that_outlives_its_lease_is_tried_once_and_left_alone(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest", ttl=600)
+    guest = host.guest(nic.address)
+    helper.pass_time(600)
+    helper.pass_time(QUIET)
+    failure = helper.device(nic.address).failure
+    assert failure is not None
+    assert failure.code == "busy"
+    calls = list(host.calls)
+    guest.stop()
+    helper.pass_time(86400)
+    assert host.calls == calls
+
+
+def test_a_device_that_was_busy_before_its_lease_is_taken_after_it(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    guest = host.guest(nic.address)
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest", ttl=600)
+    guest.stop()
+    helper.pass_time(600)
+    helper.pass_time(QUIET)
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_nobody_ends_the_lease_of_another_holder(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "alice")
+    with pytest.raises(HelperRefused, match="alice") as refused:
+        helper.reclaim(nic.address, "bob")
+    assert refused.value.name == "LeaseHeld"
+    assert holders(helper, nic) == ["alice"]
+
+
+def test_of_two_leases_each_holder_ends_its_own(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "alice")
+    helper.release(nic.address, "bob")
+    with pytest.raises(HelperRefused, match="alice"):
+        helper.reclaim(nic.address)  # which of the two is not said
+    helper.reclaim(nic.address, "bob")
+    assert holders(helper, nic) == ["alice"]
+    assert not is_held(helper, nic)
+    helper.reclaim(nic.address, "alice")
+    assert is_held(helper, nic)
+
+
+def test_leases_survive_a_restart_and_end_with_the_boot(host: FakeHost, helper: Helper) -> None:
+    nic, disk = host.add("0000:02:00.0"), host.add("0000:03:00.0")
+    helper.apply(rule(nic.address, "entry"), rule(disk.address, "entry"))
+    helper.release(nic.address, "forever")
+    helper.release(disk.address, "for-a-while", ttl=600)
+    helper.restart()
+    helper.pass_time(500)
+    assert holders(helper, nic) == ["forever"]
+    assert holders(helper, disk) == ["for-a-while"]
+    assert not is_held(helper, nic)
+    helper.pass_time(101)
+    helper.pass_time(QUIET)
+    assert is_held(helper, disk)
+    helper.boot()
+    helper.pass_time(GRACE)
+    assert holders(helper, nic) == []
+    assert is_held(helper, nic)
+
+
+def test_a_lease_that_ran_out_while_the_helper_was_away_still_has_its_quiet_time(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest", ttl=0.05)
+    helper.stop()
+    wait_until(lambda: '"until"' in (helper.run / "leases.json").read_text(), "it is written down")
+    time.sleep(0.05)
+    helper.start()
+    helper.settle()
+    assert holders(helper, nic) == []
+    assert not is_held(helper, nic)
+    helper.pass_time(QUIET)
+    assert is_held(helper, nic)
+
+
+def test_a_release_that_takes_too_long_names_what_hangs_and_goes_on(
+    host: FakeHost, helper: Helper
+) -> None:
+    quick = host.add("0000:02:00.0", group=9)
+    slow = host.add("0000:02:00.1", group=9)
+    helper.apply(rule(quick.address, "entry"), rule(slow.address, "entry"))
+    gate = host.hold_up(slow.address, "close")
+    asking = Asking(lambda: helper.release(quick.address, "guest"))
+    assert gate.reached.wait(10)
+    helper.clock.ahead += 9
+    helper.in_loop(lambda: None)
+    assert asking.waits
+    helper.clock.ahead += 1
+    helper.in_loop(lambda: None)
+    with pytest.raises(HelperRefused) as refused:
+        asking.answer()
+    assert refused.value.name == "Timeout"
+    (pending,) = [
+        it for it in refused.value.parameters["pending"] if it["address"] == str(slow.address)
+    ]
+    assert pending["call"] == "close"
+    assert time.time() - 60 < pending["since"] <= time.time()
+    assert holders(helper, slow) == ["guest"]
+    gate.open()
+    helper.until(slow.address, state="released")
+    helper.settle()
+    host.guest(slow.address).stop()
+
+
+def test_a_release_of_a_device_that_is_being_opened_waits_for_its_close(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    gate = host.hold_up(nic.address, "open")
+    applying = Asking(lambda: helper.apply(rule(nic.address, "entry")))
+    assert gate.reached.wait(10)
+    releasing = Asking(lambda: helper.release(nic.address, "guest"))
+    wait_until(lambda: holders(helper, nic) == ["guest"], "the lease is told")
+    assert releasing.waits
+    gate.open()
+    assert not releasing.answer()[nic.address].held
+    assert not applying.answer().devices[nic.address].held
+    host.guest(nic.address).stop()
+
+
+@pytest.mark.parametrize("holder", ["", "a b", "x" * 129, "söhne"])
+def test_a_holder_needs_a_plain_name(host: FakeHost, helper: Helper, holder: str) -> None:
+    nic = host.add("0000:02:00.0")
+    with pytest.raises(HelperRefused, match="holder"):
+        helper.release(nic.address, holder)
+    assert not helper.devices()
+
+
+def test_what_is_no_address_is_refused_and_nothing_lent(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    parameters = {"addresses": [str(nic.address), "2460.0"], "holder": "guest"}
+    with pytest.raises(HelperRefused, match="2460"):
+        helper.client.call("Release", parameters)
+    assert not helper.devices()
