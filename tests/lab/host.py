@@ -87,7 +87,7 @@ class Lab:
     def attach(cls, name: str, progress: Progress | None = None) -> Lab:
         """A lab that another process started."""
         folder, known = registry.recall(name)
-        plan, built = Plan(**known.get("plan", {})), base.Base(Path(known["base"]))
+        plan, built = Plan(**known["plan"]), base.Base(Path(known["base"]))
         lab = cls(folder, plan, built, progress or Progress())
         lab.machine.pid = known["pid"]
         lab.machine.port = lab.connection.port = known["port"]
