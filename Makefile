@@ -65,8 +65,10 @@ clean: ## Remove what the checks left in this checkout
 distclean: clean ## Remove the cache as well: environments, copies, images
 	@rm -rf '$(CACHE)'
 
-$(NOX): tools/constraints.txt tools/packages
+packages:
 	@tools/packages
+
+$(NOX): tools/constraints.txt | packages
 	@$(PYTHON) -m venv '$(RUNNER)'
 	@$(RUNNER)/bin/python -m pip install --quiet --constraint tools/constraints.txt nox
 	@touch $@
@@ -78,4 +80,4 @@ $(ANSIBLE)/bin/ansible-playbook:
 	@$(PYTHON) -m venv '$(ANSIBLE)'
 	@$(ANSIBLE)/bin/python -m pip install -qq --disable-pip-version-check ansible-core
 
-.PHONY: help demo test checks lint format types unit sanity integration docs build lab-tests soak bench clean distclean
+.PHONY: packages help demo test checks lint format types unit sanity integration docs build lab-tests soak bench clean distclean

@@ -44,7 +44,9 @@ def test_a_stopped_helper_is_named_and_nothing_is_written(installed):
     assert "systemctl" in said
     assert installed.lab.ssh(stored).stdout == before
     assert installed.ctl("list", check=False).returncode in (0, 3)
-    assert installed.ctl(f"release {installed.address('nic')} --holder x", check=False).returncode == 3
+    assert (
+        installed.ctl(f"release {installed.address('nic')} --holder x", check=False).returncode == 3
+    )
     answer = installed.info()
     assert "helper-down" in {it["code"] for it in answer["drift"]}
     installed.lab.ssh("systemctl start vfio-powerd.socket vfio-powerd.service")

@@ -140,7 +140,7 @@ class TestStartingAndEnding:
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as starting:
             pid = self._pid_of_qemu(folder)
             starting.send_signal(number)
-            _, said = starting.communicate(timeout=60)
+            _out, said = starting.communicate(timeout=60)
         assert "cleaned up" in said
         assert starting.returncode == 130
         assert not folder.exists()

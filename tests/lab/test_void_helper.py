@@ -29,8 +29,17 @@ def test_the_device_tests_fail_against_a_helper_that_does_nothing(main, collecti
     try:
         assert "void" in host.ctl("version").stdout
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(SUITE)]
-            + ["-k", "TestConverge or TestWake"],
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                str(SUITE),
+                "-k",
+                "TestConverge or TestWake",
+            ],
             env={
                 **os.environ,
                 "VFIO_POWER_LAB": host.lab.name,
