@@ -487,6 +487,9 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     require_python(module)
+    from ansible_collections.vfio.power.plugins.module_utils._importing import compile_once
+
+    compile_once()
     require_root(module)
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power import ask
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task import Wish

@@ -358,6 +358,9 @@ ARGUMENTS = {
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     require_python(module)
+    from ansible_collections.vfio.power.plugins.module_utils._importing import compile_once
+
+    compile_once()
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power_info import (
         Question,
         ask,

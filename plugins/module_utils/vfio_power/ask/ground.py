@@ -6,18 +6,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Callable, NamedTuple, Optional
 
 from ..touch.client import Client
 from ..touch.helper import CODE
-from ..touch.look import SETTLE, look
+from ..touch.look import SETTLE, asks_udev, look
 from ..touch.store import FOLDER, Loaded, Store
 from ..touch.sysfs import Sysfs
-from ..touch.udev import described
+from ..touch.udev import described, named
 from ..touch.view import HostView
 from ..words.address import PciAddress
-from ..words.declaration import Declaration, Match, Selector
+from ..words.declaration import Declaration, Selector
 from ..words.errors import VfioPowerError
 from ..words.facts import Facts
 
@@ -31,6 +31,7 @@ class Ground(NamedTuple):
     store: Store = Store(FOLDER)
     sysfs: Sysfs = Sysfs()
     describe: Callable[[Mapping[PciAddress, Facts]], Devices] = described
+    name: Callable[[Mapping[PciAddress, Facts]], Devices] = named
     code: str = CODE
     proc: str = "/proc"
     root: Optional[bool] = None
@@ -42,6 +43,7 @@ class Ground(NamedTuple):
         loaded: Optional[Loaded] = None,
         selectors: Sequence[Selector] = (),
         settle: float = SETTLE,
+        besides: Optional[Collection[PciAddress]] = None,
     ) -> HostView:
         """Take a picture of the host; with ``loaded``, as if that were what is stored."""
         return look(
@@ -49,7 +51,9 @@ class Ground(NamedTuple):
             self.sysfs,
             _Remembered(loaded) if loaded else self.store,
             selectors=selectors,
+            besides=besides,
             describe=self.describe,
+            name=self.name,
             proc=self.proc,
             code=self.code,
             root=self.root,
@@ -59,8 +63,7 @@ class Ground(NamedTuple):
 
     def need_udev(self, declaration: Declaration) -> None:
         """Raise ImportError when a rule asks for what only udev knows, and nobody can ask it."""
-        selectors = [rule.selector for rule in declaration.rules] + list(declaration.exclude)
-        if any(isinstance(it, Match) and it.property for it in selectors):
+        if asks_udev(declaration):
             self.describe({})
 
 

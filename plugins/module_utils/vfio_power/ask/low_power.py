@@ -20,6 +20,7 @@ from ..think.plan import Step, plan
 from ..think.resolve import clashes
 from ..think.wire import Fields, report_from_json
 from ..touch.client import Client
+from ..touch.look import SETTLE
 from ..touch.view import HostView
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Resolution
@@ -56,7 +57,11 @@ def _once(wish: Wish, request: Request, ground: Ground, *, check: bool) -> Answe
         return _stored_only(task, ground, check=check)
     ground.need_udev(merged)
     _refuse_clashes(merged, ground)
-    seen = ground.look(loaded._replace(declaration=merged))
+    seen = ground.look(
+        loaded._replace(declaration=merged),
+        settle=SETTLE if check else 0.0,
+        besides=[entry.address for entry in loaded.known],
+    )
     lacking = missing(seen, merged)
     if check:
         return _predicted(task, seen, lacking)
@@ -66,11 +71,10 @@ def _once(wish: Wish, request: Request, ground: Ground, *, check: bool) -> Answe
 
 
 def _refuse_clashes(merged: Declaration, ground: Ground) -> None:
-    found = {
-        rule.selector: ground.sysfs.facts(rule.selector)
-        for rule in merged.rules
-        if isinstance(rule.selector, PciAddress) and merged.exclude
-    }
+    if not merged.exclude:
+        return
+    named = [it.selector for it in merged.rules if isinstance(it.selector, PciAddress)]
+    found = {address: ground.sysfs.facts(address) for address in named}
     devices = {address: facts for address, facts in found.items() if facts is not None}
     with suppress(ImportError):  # no rule asks udev then, or need_udev had told
         devices = ground.describe(devices)
@@ -128,11 +132,24 @@ def _plan(merged: Declaration, seen: HostView) -> list[Step]:
 
 
 def _applied(task: Task, seen: HostView, ground: Ground) -> Answer:
+    if _nothing_to_do(task, seen):
+        return answer(task, seen, seen, Done())
     done = _apply(task, seen, ground)
     rules = {view.address: view.rule for view in seen.devices if view.rule}
+    # Afterwards nobody is still on the way: whoever was, had the time.
     settle(waits_for(rules, done.entered(ground.clock()), task.wish.settle), ground)
-    after = ground.look(settle=0.0)  # they had their time
+    after = ground.look(settle=0.0, besides=[view.address for view in seen.devices])
     return answer(task, seen, after, done)
+
+
+def _nothing_to_do(task: Task, seen: HostView) -> bool:
+    """Tell whether the helper need not be asked: all is stored, done, and reached."""
+    up_to_date = seen.helper.generation in (task.stored.generation, None)
+    known = tuple(view.known for view in seen.devices if view.known)
+    if task.differs or not up_to_date or known != task.loaded.known or seen.drifted:
+        return False
+    failed = any(view.hold and view.hold.failure for view in seen.devices)
+    return not failed and not any(step.actions for step in _plan(task.merged, seen))
 
 
 def _apply(task: Task, seen: HostView, ground: Ground) -> Done:

@@ -58,4 +58,5 @@ def _answer(client: Client) -> Answer:
     answer = Fields(client.call("List"), "answer")
     reports = answer.each("devices", report_from_json)
     holds = {report.address: report for report in reports}
-    return Answer(helper._replace(answered=True), holds, answer.get("damaged", str, ""))
+    helper = helper._replace(answered=True, generation=answer.optional("generation", int))
+    return Answer(helper, holds, answer.get("damaged", str, ""))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Callable, NamedTuple, Optional, Protocol
 
 from ..think.drift import DOWN, RUNNING, Case, HostCase, judge, judge_host
@@ -50,7 +50,9 @@ def look(
     store: Stored,
     *,
     selectors: Sequence[Selector] = (),
+    besides: Optional[Collection[PciAddress]] = None,
     describe: Optional[Describe] = None,
+    name: Optional[Describe] = None,
     proc: str = "/proc",
     code: str = CODE,
     root: Optional[bool] = None,
@@ -59,30 +61,35 @@ def look(
 ) -> HostView:
     """Take one picture of a host.
 
-    Without selectors it shows every device that is bound to a VFIO driver, declared or known
-    to the helper. ``client`` None: the helper is not asked. ``describe`` adds what udev knows
-    (touch/udev.py), and may raise ImportError. ``code`` tells whether a helper is installed.
-    A device is not judged by its power state before it had ``settle`` seconds to sleep.
+    Without selectors it shows every device that is declared, known to the helper or one of
+    ``besides``, by default those that are bound to a VFIO driver. ``client`` None: the helper is
+    not asked. ``describe`` adds what udev knows (touch/udev.py), and may raise ImportError;
+    ``name`` only adds models, and does where no selector asks for a property. ``code`` tells
+    whether a helper is installed. A device is not judged by its power state before it had
+    ``settle`` seconds to sleep.
     """
     root = os.geteuid() == 0 if root is None else root
     loaded = store.load() if root else Loaded()
-    devices, described = _devices(sysfs, describe)
-    resolution = _resolution(loaded, devices, described)
-    answer = ask(client, code)
+    by_property = asks_udev(loaded.declaration, selectors)
+    devices, described = _devices(sysfs, describe if by_property or name is None else name)
+    resolution = _resolution(loaded, devices, told=described or not by_property)
     ground = _Ground(
         declaration=loaded.declaration,
         resolution=resolution,
         devices=devices,
-        answer=answer,
+        answer=ask(client, code),
         host=sysfs.host(),
-        openers=openers(proc, answer.helper.pid) if root and _any_free(devices, answer) else {},
+        openers={},
         settle=settle,
         now=time.time() if now is None else now,
     )
-    views = tuple(_view(address, ground, sysfs) for address in _shown(ground, selectors))
+    shown = _shown(ground, selectors, besides)
+    if root and _any_free(shown, ground):
+        ground = ground._replace(openers=openers(proc, ground.answer.helper.pid))
+    views = tuple(_view(address, ground, sysfs) for address in shown)
     return HostView(
         host=ground.host,
-        helper=answer.helper,
+        helper=ground.answer.helper,
         declaration=loaded.declaration,
         devices=views,
         matched=dict(resolution.matched),
@@ -108,6 +115,12 @@ class _Ground(NamedTuple):
         return next((it for it in self.resolution.known if it.address == address), None)
 
 
+def asks_udev(declaration: Declaration, selectors: Sequence[Selector] = ()) -> bool:
+    """Tell whether anything is selected by a property, which only udev knows."""
+    declared = (*(rule.selector for rule in declaration.rules), *declaration.exclude)
+    return any(isinstance(it, Match) and it.property for it in (*declared, *selectors))
+
+
 def _devices(sysfs: Sysfs, describe: Optional[Describe]) -> tuple[Devices, bool]:
     """Return the devices, and whether udev was asked about them."""
     devices = sysfs.devices()
@@ -119,30 +132,33 @@ def _devices(sysfs: Sysfs, describe: Optional[Describe]) -> tuple[Devices, bool]
         return devices, False
 
 
-def _resolution(loaded: Loaded, devices: Devices, described: bool) -> Resolution:
-    """Apply the rules; where udev could not be asked, those it is needed for stay as they were."""
-    matches = [rule.selector for rule in loaded.declaration.rules]
-    by_property = any(isinstance(match, Match) and match.property for match in matches)
-    if by_property and not described:
+def _resolution(loaded: Loaded, devices: Devices, *, told: bool) -> Resolution:
+    """Apply the rules; unless udev told what they ask for: then all stays as it was."""
+    if not told:
         counted = Counter(entry.rule for entry in loaded.known)
         return Resolution(loaded.known, dict(counted))
     return resolve(loaded.declaration, devices, loaded.known)
 
 
-def _any_free(devices: Devices, answer: Answer) -> bool:
-    """Tell whether somebody else than the helper could have a device open."""
-    held = {address for address, hold in answer.holds.items() if hold.held}
-    return any(facts.vfio and address not in held for address, facts in devices.items())
+def _any_free(shown: Iterable[PciAddress], ground: _Ground) -> bool:
+    """Tell whether somebody else than the helper could have one of the devices open."""
+    held = {address for address, hold in ground.answer.holds.items() if hold.held}
+    on_vfio = (it for it in shown if it in ground.devices and ground.devices[it].vfio)
+    return any(address not in held for address in on_vfio)
 
 
-def _shown(ground: _Ground, selectors: Sequence[Selector]) -> list[PciAddress]:
+def _shown(
+    ground: _Ground,
+    selectors: Sequence[Selector],
+    besides: Optional[Collection[PciAddress]],
+) -> list[PciAddress]:
+    if besides is None:
+        besides = [address for address, facts in ground.devices.items() if facts.vfio]
     ours = {entry.address for entry in ground.resolution.known} | set(ground.answer.holds)
-    bound = {address for address, facts in ground.devices.items() if facts.vfio}
+    usual = ours.union(besides)
     if not selectors:
-        return sorted(ours | bound)
-    return sorted(
-        {it for selector in selectors for it in _selected(selector, ground, ours | bound)}
-    )
+        return sorted(usual)
+    return sorted({it for selector in selectors for it in _selected(selector, ground, usual)})
 
 
 def _selected(selector: Selector, ground: _Ground, usual: set[PciAddress]) -> Iterable[PciAddress]:

@@ -36,6 +36,7 @@ class HelperView(NamedTuple):
     version: str = ""
     api_revision: Optional[int] = None
     pid: Optional[int] = None
+    generation: Optional[int] = None  # of the declaration that it goes by
     trouble: str = ""  # why it could not be asked, as a sentence with a next step
 
     @property

@@ -90,6 +90,7 @@ class Place:
             self.store,
             self.host.sysfs,
             describe=dict,
+            name=dict,
             code=str(self.code),
             proc=str(self.folder),
             root=True,

@@ -66,6 +66,16 @@ def test_the_second_run_changes_nothing(place):
     assert (place.folder / "state" / "declared.json").stat().st_mtime_ns == stored.st_mtime_ns
 
 
+def test_what_was_only_stored_reaches_the_helper_though_no_device_moves(place):
+    place.host.add(NIC)
+    place.start_helper()
+    for delay, apply in ((5, True), (9, False), (9, True)):
+        rule = entry(mode="entry-with-wakeup", reentry={"delay": delay})
+        assert not place.low_power(rule, apply=apply).failure
+    stored = place.store.load().declaration.generation
+    assert place.ground().client.call("List")["generation"] == stored
+
+
 def test_check_mode_predicts_and_asks_nothing_of_the_kernel(place):
     place.host.add(NIC)
     place.start_helper()

@@ -162,12 +162,13 @@ def test_nothing_is_read_that_would_wake_a_sleeping_device(
     card = host.add("0000:02:00.0", identity=NIC)
     opened: list[str] = []
 
-    def watched(path: str, *rest: object, **more: object) -> object:
-        opened.append(os.path.basename(path))
-        return open(path, *rest, **more)  # type: ignore[call-overload]
+    real_open = os.open
 
-    module = "ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sysfs"
-    monkeypatch.setattr(f"{module}.open", watched, raising=False)
+    def watched(path: str, flags: int) -> int:
+        opened.append(os.path.basename(path))
+        return real_open(path, flags)
+
+    monkeypatch.setattr(os, "open", watched)
     host.sysfs.devices()
     host.sysfs.facts(card.address)
     host.sysfs.power(card.address)

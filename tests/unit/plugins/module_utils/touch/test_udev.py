@@ -122,3 +122,17 @@ def test_without_pyudev_the_caller_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         udev.described({})
     with pytest.raises(ImportError):
         Uevents()
+
+
+def test_models_are_known_without_pyudev(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host")
+    host.add("0000:02:00.0")
+    vendor, model = "ID_VENDOR_FROM_DATABASE=Intel Corporation", "ID_MODEL_FROM_DATABASE=82574L"
+    (tmp_path / "+pci:0000:02:00.0").write_text(f"I:12345\nE:{vendor}\nE:{model}\n")
+    assert udev.named(host.sysfs.devices(), str(tmp_path))[NIC].model == "Intel Corporation 82574L"
+
+
+def test_a_device_that_udev_does_not_know_has_no_model(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host")
+    host.add("0000:02:00.0")
+    assert udev.named(host.sysfs.devices(), str(tmp_path))[NIC].model == ""
