@@ -124,15 +124,25 @@ class Helper:
     ) -> Applied:
         """Make these rules the declaration, and wait until every device has settled."""
         self.settle()  # what the bus told before is past
-        answer = self.client.call(
-            "Apply",
-            {
-                "rules": list(rules),
-                "exclude": list(exclude),
-                "expected_generation": self.client.call("GetStatus")["generation"],
-                "timeout": timeout,
-            },
-        )
+        return self._apply(rules, exclude, timeout)
+
+    def applying(self, *rules: dict[str, Any]) -> Asking[Applied]:
+        """Do so right now, whatever else is under way."""
+        return Asking(lambda: self._apply(rules, (), None))
+
+    def _apply(
+        self,
+        rules: Iterable[dict[str, Any]],
+        exclude: Iterable[dict[str, Any]],
+        timeout: Optional[float],
+    ) -> Applied:
+        parameters = {
+            "rules": list(rules),
+            "exclude": list(exclude),
+            "expected_generation": self.client.call("GetStatus")["generation"],
+            "timeout": timeout,
+        }
+        answer = self.client.call("Apply", parameters)
         outcomes = {
             PciAddress.parse(it["device"]["address"]): (it["device"], tuple(it["actions"]))
             for it in answer["outcomes"]

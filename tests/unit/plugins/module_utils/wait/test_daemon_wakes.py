@@ -11,7 +11,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode i
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Wakes
 
 from ..fake.host import FakeDevice, FakeHost
-from ..hold.helper import Asking, Helper, Tape, rule, wait_until
+from ..hold.helper import Helper, Tape, rule, wait_until
 
 DELAY = 30.0  # seconds
 
@@ -213,7 +213,7 @@ def test_an_entry_of_the_helper_itself_is_not_told_as_done_by_a_run(
     helper.clock.ahead += DELAY
     helper.in_loop(lambda: None)
     assert gate.reached.wait(10)
-    asking = Asking(lambda: helper.apply(armed(nic)))
+    asking = helper.applying(armed(nic))
     wait_until(
         lambda: helper.in_loop(lambda: helper.daemon.keeper.asks.about(nic.address)) != [],
         "Apply waits for the device",

@@ -1,0 +1,250 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start and end of the helper, what it remembers, and what it refuses."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import (
+    settings_from,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import Settings
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
+    HelperRefused,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
+
+from ..fake.host import FakeHost
+from ..hold.helper import Asking, Helper, Tape, rule, wait_until
+
+
+def test_what_was_declared_is_held_again_without_anybody_asking(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry-with-wakeup"))
+    helper.boot()
+    assert helper.client.call("GetStatus")["generation"] == 1
+    helper.pass_time(60)
+    assert helper.device(nic.address).engaged is Mode.ENTRY_WITH_WAKEUP
+
+
+def test_nobody_is_answered_before_the_declaration_is_loaded(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "none"))
+    helper.stop()
+    original = host.sysfs.devices
+
+    def slowly():  # type: ignore[no-untyped-def]
+        time.sleep(0.2)
+        return original()
+
+    monkeypatch.setattr(host.sysfs, "devices", slowly)
+    helper.start()  # asks right away
+    assert helper.client.call("List")["generation"] == 1
+
+
+def test_stopping_lets_all_devices_go_side_by_side(host: FakeHost, helper: Helper) -> None:
+    devices = [host.add(f"0000:{bus:02x}:00.0") for bus in range(2, 8)]
+    helper.apply(*(rule(device.address, "entry") for device in devices))
+    gates = [host.hold_up(device.address, "close") for device in devices]
+    stopping = Asking(helper.stop)
+    for gate in gates:
+        assert gate.reached.wait(10)
+    assert helper.device(devices[0].address).state == "letting-go"
+    for gate in gates:
+        gate.open()
+    stopping.answer()
+    for device in devices:
+        assert device.vfio is not None
+        assert device.vfio.opens == 0
+        exits = [call.operation for call in host.calls if call.address == device.address]
+        assert exits[-2:] == ["exit", "close"]
+
+
+def test_a_stop_waits_for_a_device_that_is_being_opened(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    gate = host.hold_up(nic.address, "open")
+    Asking(lambda: helper.apply(rule(nic.address, "entry")))
+    assert gate.reached.wait(10)
+    stopping = Asking(helper.stop)
+    gate.open()
+    stopping.answer()
+    assert nic.vfio is not None
+    assert nic.vfio.opens == 0
+
+
+def test_nothing_is_taken_any_more_while_the_helper_stops(host: FakeHost, helper: Helper) -> None:
+    slow, later, asked = (host.add(f"0000:{bus:02x}:00.0") for bus in (2, 3, 4))
+    helper.apply(rule(slow.address, "entry"), rule(later.address, "entry"))
+    host.unbind(later.address)
+    host.bind(later.address)
+    helper.settle()
+    helper.pass_time(30)
+    gate = host.hold_up(slow.address, "close")
+    stopping = Asking(helper.stop)
+    assert gate.reached.wait(10)
+    helper.clock.ahead += 50  # the rebind delay has passed, and the helper waits on
+    helper.in_loop(lambda: None)
+    wanted = [rule(it.address, "entry") for it in (slow, later, asked)]
+    helper.applying(*wanted)
+    wait_until(lambda: helper.client.call("GetStatus")["generation"] == 2, "it is declared")
+    gate.open()
+    stopping.answer()
+    for device in (slow, later, asked):
+        assert device.vfio is not None
+        assert device.vfio.opens == 0
+
+
+def test_a_device_that_does_not_close_holds_up_a_stop_for_a_minute_at_most(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    gate = host.hold_up(nic.address, "close")
+    stopping = Asking(helper.stop)
+    assert gate.reached.wait(10)
+    helper.in_loop(lambda: None)
+    helper.clock.ahead += 60
+    helper.daemon.loop.call_soon_threadsafe(lambda: None)
+    wait_until(lambda: not stopping.waits, "the helper ends without it")
+    gate.open()
+    stopping.answer()
+
+
+def test_of_a_damaged_declaration_the_previous_generation_is_used_and_told(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic, other = host.add("0000:02:00.0"), host.add("0000:03:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.apply(rule(nic.address, "entry"), rule(other.address, "entry"))
+    helper.stop()
+    declared = helper.state / "declared.json"
+    declared.write_text(declared.read_text()[:40])
+    helper.start()
+    for method in ("GetStatus", "List"):
+        answer = helper.client.call(method)
+        assert answer["generation"] == 1
+        assert str(declared) in answer["damaged"]
+        assert "previous generation" in answer["damaged"]
+    helper.until(nic.address, engaged=Mode.ENTRY)
+    assert other.address not in helper.devices()
+    helper.apply(rule(nic.address, "entry"))
+    assert helper.client.call("GetStatus")["damaged"] is None
+    helper.restart()
+    assert helper.client.call("GetStatus")["damaged"] is None
+
+
+def test_a_helper_whose_disk_is_full_keeps_what_is_declared(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply({"name": "nics", "match": {"vendor": ["8086"]}, "mode": "entry"})
+    helper.stop()
+    new = host.add("0000:03:00.0")  # has to be remembered, and cannot be
+    (helper.state / "devices.json.new").mkdir()
+    helper.start()
+    helper.until(nic.address, engaged=Mode.ENTRY)
+    helper.until(new.address, engaged=Mode.ENTRY)
+    assert "cannot be stored" in helper.client.call("GetStatus")["damaged"]
+    (helper.state / "devices.json.new").rmdir()
+
+
+def test_a_declaration_that_cannot_be_stored_is_refused_and_not_applied(
+    host: FakeHost, helper: Helper, unexpected: list[BaseException]
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.state.mkdir(exist_ok=True)
+    (helper.state / "declared.json.new").mkdir()
+    with pytest.raises(HelperRefused, match="not stored"):
+        helper.apply(rule(nic.address, "entry"))
+    assert not host.calls
+    assert helper.client.call("GetStatus")["generation"] == 0
+    (helper.state / "declared.json.new").rmdir()
+    unexpected.clear()
+    assert helper.apply(rule(nic.address, "entry")).devices[nic.address].held
+
+
+def test_a_run_that_read_an_older_declaration_is_refused(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    calls = list(host.calls)
+    parameters = {"rules": [], "exclude": [], "expected_generation": 0}
+    with pytest.raises(HelperRefused) as refused:
+        helper.client.call("Apply", parameters)
+    assert refused.value.name == "GenerationMismatch"
+    assert refused.value.parameters == {"expected": 0, "actual": 1}
+    assert host.calls == calls
+    assert helper.device(nic.address).held
+
+
+def test_every_problem_of_an_input_is_named_and_nothing_is_changed(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    calls, stored = list(host.calls), _content(helper.state)
+    rules = [
+        rule(nic.address, "deep-sleep"),
+        {"name": "yaml", "address": 2460.0, "mode": "entry"},
+        {"name": "empty", "match": {}, "mode": "entry"},
+    ]
+    parameters = {"rules": rules, "exclude": [], "expected_generation": 1}
+    with pytest.raises(HelperRefused) as refused:
+        helper.client.call("Apply", parameters)
+    assert refused.value.name == "InputRefused"
+    assert len(refused.value.parameters["problems"]) == 3
+    for word in ("deep-sleep", "2460.0", "match"):
+        assert word in refused.value.message
+    assert host.calls == calls
+    assert _content(helper.state) == stored
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_status_says_which_program_answers(helper: Helper) -> None:
+    status = helper.client.call("GetStatus")
+    assert status["api_revision"] == 1
+    assert status["version"]
+    assert status["workers"] == 16
+    assert status["damaged"] is None
+
+
+def test_a_monitor_sees_first_how_things_stand_and_then_each_step(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "none"))
+    tape = Tape(helper)
+    (standing,) = tape.told[0]["devices"]
+    assert (tape.told[0]["event"], standing["address"]) == ("snapshot", str(nic.address))
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest")
+    helper.reclaim(nic.address, "guest")
+    wait_until(lambda: tape.events().count("entered") == 2, "it is entered again")
+    assert tape.events(nic.address) == [
+        *("taking", "taken", "entering", "entered"),
+        *("leased", "letting-go", "released", "lease-ended"),
+        *("taking", "taken", "entering", "entered"),
+    ]
+    last = tape.told[-1]
+    assert last["device"]["engaged"] == "entry"
+
+
+def test_a_monitor_has_to_ask_for_more(helper: Helper) -> None:
+    with pytest.raises(HelperRefused) as refused:
+        helper.client.call("Monitor")
+    assert refused.value.name == "ExpectedMore"
+
+
+def test_the_units_environment_sets_graces_and_workers() -> None:
+    assert settings_from({}) == Settings(60.0, 60.0, 30.0, 16)
+    environ = {"VFIO_POWER_BOOT_GRACE": "0", "VFIO_POWER_WORKERS": "4"}
+    assert settings_from(environ) == Settings(0.0, 60.0, 30.0, 4)
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
