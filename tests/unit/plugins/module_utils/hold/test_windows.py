@@ -49,6 +49,14 @@ def test_the_device_itself_has_no_tail_so_a_quick_stranger_is_seen():
     assert not windows.own("port", "gpu")
 
 
+def test_a_call_on_the_device_does_not_hide_one_on_its_neighbour():
+    windows = Windows(Clock())
+    for device in ("audio", "gpu"):
+        windows.begin("port")
+        windows.end("port", device)
+    assert windows.own("port", "gpu")
+
+
 def test_the_window_stays_open_until_the_last_of_several_calls_ends():
     windows = Windows(Clock())
     windows.begin("port")

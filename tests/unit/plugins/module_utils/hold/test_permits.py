@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a device may be taken."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.permits import Permits
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+
+NIC = PciAddress.parse("0000:02:00.0")
+
+
+class Timer:
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback = callback
+
+    def cancel(self) -> None:
+        self.callback = lambda: None
+
+
+class Case:
+    """Permits that are granted when their grace is over; ``heard`` is told of each change."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.heard: list[bool] = []
+        self.permits = Permits(
+            self,  # type: ignore[arg-type]
+            lambda address: self.heard.append(self.permits.has(address)),
+            lambda addresses: self.permits.grant(addresses),
+        )
+        self._timers: list[tuple[float, Timer]] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        self._timers.append((self.now + seconds, Timer(callback)))
+        return self._timers[-1][1]
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        due = [timer for when, timer in self._timers if when <= self.now]
+        self._timers = [it for it in self._timers if it[0] > self.now]
+        for timer in due:
+            timer.callback()
+
+
+def test_a_grace_ends_with_a_permit() -> None:
+    case = Case()
+    case.permits.grant_later([NIC], 60)
+    assert case.permits.due(NIC) == 1060
+    case.pass_time(59)
+    assert not case.permits.has(NIC)
+    case.pass_time(1)
+    assert case.permits.has(NIC)
+    assert case.permits.due(NIC) is None
+    assert case.heard == [True]
+
+
+def test_a_shorter_grace_does_not_cut_a_longer_one_short() -> None:
+    case = Case()
+    case.permits.grant_later([NIC], 30)
+    case.permits.grant_later([NIC], 0)
+    case.pass_time(29)
+    assert not case.permits.has(NIC)
+    case.pass_time(1)
+    assert case.permits.has(NIC)
+
+
+def test_a_longer_grace_takes_the_place_of_a_shorter_one() -> None:
+    case = Case()
+    case.permits.grant_later([NIC], 30)
+    case.permits.grant_later([NIC], 60)
+    case.pass_time(59)
+    assert not case.permits.has(NIC)
+    case.pass_time(1)
+    assert case.heard == [True]
+
+
+def test_a_permit_now_ends_the_grace() -> None:
+    case = Case()
+    case.permits.grant_later([NIC], 60)
+    case.permits.grant([NIC])
+    assert case.permits.due(NIC) is None
+    case.pass_time(60)
+    assert case.heard == [True]
+
+
+def test_a_permit_that_is_there_needs_no_grace() -> None:
+    case = Case()
+    case.permits.grant([NIC])
+    case.permits.grant_later([NIC], 60)
+    assert case.permits.has(NIC)
+    assert case.permits.due(NIC) is None
+
+
+def test_a_withdrawn_permit_does_not_come_back_by_itself() -> None:
+    case = Case()
+    case.permits.grant_later([NIC], 60)
+    case.permits.withdraw([NIC])
+    case.pass_time(60)
+    assert not case.permits.has(NIC)
+
+
+def test_once_closed_nothing_is_permitted_any_more() -> None:
+    case = Case()
+    case.permits.grant([NIC])
+    case.permits.close()
+    assert case.heard == [True, False]
+    case.permits.grant([NIC])
+    case.permits.grant_later([NIC], 0)
+    case.pass_time(60)
+    assert not case.permits.has(NIC)
