@@ -181,7 +181,9 @@ def main(nox: str, *names: str) -> int:
     report = Report()
     checks = Checks(nox, report)
     lanes = [checks.steps(name) for name in names or LANES]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also where a shell started us in the background, which makes all of us deaf to interrupts.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
         futures = [pool.submit(checks.run_lane, steps) for steps in lanes]
