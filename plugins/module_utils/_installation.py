@@ -194,7 +194,7 @@ class Installation:
             Change(link.path, read_link(Path(link.path)) or "", link.target) for link in wrong_links
         ]
         if wrong_names:
-            after = digests(program, wrong_names)
+            after = digests(program, wrong_names) if found else f"{len(program)} files\n"
             changes.append(Change(str(folder), digests(found, wrong_names), after))
         changes += [Change(str(path), "installed\n", "") for path in stale]
 

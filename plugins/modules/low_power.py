@@ -277,19 +277,35 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+problems:
+  description: Everything that is wrong with the options.
+  returned: when the options were refused
+  type: list
+  elements: dict
+  contains:
+    place:
+      description: Where it is wrong.
+      returned: always
+      type: str
+      sample: devices[3] (gpus).mode
+    message:
+      description: What is wrong, and what would be right.
+      returned: always
+      type: str
+      sample: "'sleep' is not one of none, entry or entry-with-wakeup"
 applied:
   description: Whether the devices were brought to what is declared, and it was not only stored.
-  returned: success
+  returned: when nothing was refused
   type: bool
   sample: true
 drifted:
   description: Whether a device is not as declared. Only drift of severity V(drift) counts.
-  returned: always
+  returned: when nothing was refused
   type: bool
   sample: false
 drift:
   description: What is not as declared, and what excuses or explains it.
-  returned: always
+  returned: when nothing was refused
   type: list
   elements: dict
   contains:
@@ -321,7 +337,7 @@ drift:
       sample: See what uses it with 'vfio-powerctl show 0000:65:00.0'
 devices:
   description: The devices of this list and those that were let go, in bus order.
-  returned: always
+  returned: when nothing was refused
   type: list
   elements: dict
   contains:
@@ -410,7 +426,7 @@ devices:
       sample: []
 rules:
   description: Every rule that is declared now, in order.
-  returned: always
+  returned: when nothing was refused
   type: list
   elements: dict
   contains:
@@ -426,7 +442,7 @@ rules:
       sample: 8
 passed_over:
   description: Devices that a match would fit, left alone because a driver of the host has them.
-  returned: always
+  returned: when nothing was refused
   type: list
   elements: dict
   contains:
@@ -447,7 +463,7 @@ passed_over:
       sample: gpus
 unlisted:
   description: Rules that are declared on the host and are not in this list.
-  returned: always
+  returned: when nothing was refused
   type: list
   elements: dict
   contains:
