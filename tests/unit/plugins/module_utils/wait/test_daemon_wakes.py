@@ -149,8 +149,10 @@ def test_a_wake_that_came_before_a_call_of_ours_is_still_foreign(
     tape = Tape(helper)
     helper.in_loop(wake_and_let_go)
     helper.until(gpu.address, state="released")
+    wait_until(lambda: tape.has("released", gpu.address), "the end is told")
     for device in (gpu, audio):
         assert tape.events(device.address).count("woken-foreign") == 1
+        assert "woken-own" not in tape.events(device.address)
 
 
 def test_two_hundred_mode_changes_of_our_own_are_no_foreign_wake(
@@ -175,6 +177,7 @@ def test_letting_go_of_an_armed_device_is_no_wake(host: FakeHost, helper: Helper
     tape = Tape(helper)
     report = helper.release(nic.address, "guest")[nic.address]
     assert report.wakes == Wakes()
+    wait_until(lambda: tape.has("released", nic.address), "the end is told")
     assert tape.events(nic.address) == ["leased", "letting-go", "released"]
 
 
