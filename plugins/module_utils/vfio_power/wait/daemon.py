@@ -35,6 +35,7 @@ from .systemd import Notifier, listening_sockets
 from .workers import Outcome, Workers
 
 T = TypeVar("T")
+WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
 _LOUD = {"refused": WARNING, "woken-foreign": NOTICE, "requested": NOTICE}
 
 
@@ -154,7 +155,7 @@ class Daemon:
         self._listener.close()
         self.loop.unwatch(self._uevents.fileno())
         self._uevents.close()
-        self.clerk.close()
+        self.clerk.close(WRITTEN_WITHIN)
         self.workers.close()
         self.loop.close()
 
