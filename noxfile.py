@@ -156,8 +156,9 @@ def ansible_test(kind: str, release: str, *options: str) -> Run:
     def run(session: nox.Session) -> None:
         install(session, core(release))
         words = session.posargs or options
+        start = ansible.run_as_root if kind == "integration" else ansible.run
         with ansible.ansible_test(session, list(PYTHONS.values())) as env:
-            session.run("ansible-test", kind, "--color", "no", *words, env=env)
+            start(session, env, "ansible-test", kind, "--color", "no", *words)
 
     run.__doc__ = f"ansible-test {kind} on ansible-core {release}."
     return run

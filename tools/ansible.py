@@ -74,6 +74,23 @@ def ansible_test(session: nox.Session, pythons: list[Path]) -> Iterator[Environm
         }
 
 
+def run(session: nox.Session, env: Environment, *command: str) -> None:
+    session.run(*command, env=env)
+
+
+def run_as_root(session: nox.Session, env: Environment, *command: str) -> None:
+    """Run a command of the session as root, and own again what it leaves in copy and home."""
+    if os.geteuid() == 0:
+        run(session, env, *command)
+        return
+    settings = [f"{name}={value}" for name, value in env.items()]
+    try:
+        session.run("sudo", "env", *settings, *command, external=True)
+    finally:
+        owner = f"{os.getuid()}:{os.getgid()}"
+        session.run("sudo", "chown", "-R", owner, ".", env["HOME"], external=True)
+
+
 def _put_get_pip(session: nox.Session, place: Path) -> None:
     found = Path(session.bin).parent.glob("lib/*/site-packages/ansible_test/_internal")
     requirements = (next(found) / "python_requirements.py").read_text()
