@@ -112,7 +112,9 @@ class ManagedHost:
         if not arrow or "UNREACHABLE" in verdict:
             raise AssertionError(f"{name} gave no answer:\n{done.stdout}\n{done.stderr}")
         answer: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
-        return {**answer, "failed": "FAILED" in verdict}
+        # Warnings are shown beside the answer, folded to the width of a terminal.
+        said = " ".join((done.stdout + done.stderr).split())
+        return {**answer, "failed": "FAILED" in verdict, "said": said}
 
     def declare(self, *devices: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """Run low_power with purge, which makes the list the host's whole declaration."""
