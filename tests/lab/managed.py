@@ -111,10 +111,11 @@ class ManagedHost:
         verdict, arrow, text = done.stdout.partition(" => ")
         if not arrow or "UNREACHABLE" in verdict:
             raise AssertionError(f"{name} gave no answer:\n{done.stdout}\n{done.stderr}")
-        answer: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
-        # Warnings are shown beside the answer, folded to the width of a terminal.
-        said = " ".join((done.stdout + done.stderr).split())
-        return {**answer, "failed": "FAILED" in verdict, "said": said}
+        answer: dict[str, Any]
+        answer, end = json.JSONDecoder().raw_decode(text)
+        # Differences and warnings are shown beside the answer, folded to a terminal's width.
+        beside = " ".join((verdict + text[end:] + done.stderr).split())
+        return {**answer, "failed": "FAILED" in verdict, "beside": beside}
 
     def declare(self, *devices: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """Run low_power with purge, which makes the list the host's whole declaration."""

@@ -78,9 +78,8 @@ class TestConverge:
         assert answer["changed"]
         changed = {it["address"] for it in answer["devices"] if it["changed"]}
         assert changed == {main.address("nic"), main.address("warm")}
-        headers = " ".join(it.get("after_header", "") for it in answer["diff"])
-        assert main.address("nic") in headers
-        assert main.address("disk") not in headers
+        assert main.address("nic") in answer["beside"]
+        assert main.address("disk") not in answer["beside"]
         assert main.openable("warm")
         assert stamps(main) == files
         after = main.seen("nic", "disk", "rng", "warm")
