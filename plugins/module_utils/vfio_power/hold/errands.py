@@ -57,7 +57,7 @@ class Errands:
 
     def _declared_one(self, known: Known, seen: Optional[Facts]) -> Facts:
         """Look once more before opening: it has to be the very device that was declared."""
-        facts = self._sysfs.facts(known.address)
+        facts = self._sysfs.facts(known.address, slot=False)
         if facts is None:
             raise NotOurs(
                 "device-missing", f"{known.address}: is not on the bus", "Look at slot and power"

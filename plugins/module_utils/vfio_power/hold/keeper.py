@@ -47,11 +47,15 @@ class Keeper:
         self._windows = windows
         self._listener = listener
         self._holders: dict[PciAddress, Holder] = {}
+        self._below: dict[PciAddress, list[Holder]] = {}  # by port
         self._unsupported: set[PciAddress] = set()
 
     def install(self, table: Table) -> None:
         """Go by another table from now on; what is no longer declared is let go."""
         self.table = table
+        self._below = {}
+        for holder in self._holders.values():
+            self._put_below_its_port(holder)
         for address in [*table.known, *self._holders]:
             self.refresh(address)
 
@@ -64,6 +68,7 @@ class Keeper:
             return
         if holder is None:
             holder = self._holders[address] = Holder(address, self, self._around)
+            self._put_below_its_port(holder)
         rule = self.table.rule(address)
         holder.delay = rule.reentry_delay if rule else 0.0
         holder.want(goal)
@@ -203,10 +208,12 @@ class Keeper:
         facts = self.table.devices.get(address)
         return facts.port if facts and facts.port else address
 
+    def _put_below_its_port(self, holder: Holder) -> None:
+        self._below.setdefault(self._port(holder.address), []).append(holder)
+
     def _look_for_wakes(self, port: PciAddress) -> None:
-        for address, holder in list(self._holders.items()):
-            if self._port(address) == port:
-                holder.look_for_wake()
+        for holder in list(self._below.get(port, ())):
+            holder.look_for_wake()
 
 
 def _lane(address: PciAddress, facts: Optional[Facts], grip: Optional[Grip]) -> str:

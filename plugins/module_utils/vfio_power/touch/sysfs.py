@@ -34,11 +34,14 @@ class Sysfs:
         found = (self._facts(address, labels) for address in self._addresses())
         return {facts.address: facts for facts in found if facts is not None}
 
-    def facts(self, address: PciAddress) -> Optional[Facts]:
-        """Return one device, or None where no device has this address."""
+    def facts(self, address: PciAddress, *, slot: bool = True) -> Optional[Facts]:
+        """Return one device, or None where no device has this address.
+
+        Its slot's label is found by a look at every slot; without ``slot`` it is left out.
+        """
         if not os.path.isdir(self._path(address)):
             return None
-        return self._facts(address, self.slots())
+        return self._facts(address, self.slots() if slot else {})
 
     def power(self, address: PciAddress) -> Optional[Power]:
         """Return what a device does at this moment, or None where it is not there."""

@@ -334,7 +334,7 @@ def test_another_card_that_came_right_before_the_opening_is_not_touched(
     nic_was = host.sysfs.facts(nic.address)
     assert nic_was is not None
     stranger = nic_was._replace(identity=Identity("10de", "2204", "10de", "1467", "030000"))
-    monkeypatch.setattr(host.sysfs, "facts", lambda _address: stranger)
+    monkeypatch.setattr(host.sysfs, "facts", lambda _address, **_more: stranger)
     report = helper.apply(rule(nic.address, "entry")).devices[nic.address]
     assert report.failure is not None
     assert report.failure.code == "identity-changed"

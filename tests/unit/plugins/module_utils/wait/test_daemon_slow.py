@@ -181,10 +181,10 @@ def test_an_error_nobody_expected_fails_one_device_and_no_more(
     nic, other = plug(host, 2)
     original = host.sysfs.facts
 
-    def facts(address):  # type: ignore[no-untyped-def]
+    def facts(address, **more):  # type: ignore[no-untyped-def]
         if address == nic.address:
             raise RuntimeError("the moon is in the wrong place")
-        return original(address)
+        return original(address, **more)
 
     host.sysfs.facts = facts  # type: ignore[method-assign]
     applied = helper.apply(*entries(nic, other))
