@@ -71,7 +71,8 @@ def look(
     root = os.geteuid() == 0 if root is None else root
     loaded = store.load() if root else Loaded()
     by_property = asks_udev(loaded.declaration, selectors)
-    devices, described = _devices(sysfs, describe if by_property or name is None else name)
+    wholly = by_property or name is None
+    devices, described = _devices(sysfs, describe if wholly else None)
     resolution = _resolution(loaded, devices, told=described or not by_property)
     ground = _Ground(
         declaration=loaded.declaration,
@@ -84,6 +85,8 @@ def look(
         now=time.time() if now is None else now,
     )
     shown = _shown(ground, selectors, besides)
+    if name is not None and not wholly:
+        devices.update(name({it: devices[it] for it in shown if it in devices}))
     if root and _any_free(shown, ground):
         ground = ground._replace(openers=openers(proc, ground.answer.helper.pid))
     views = tuple(_view(address, ground, sysfs) for address in shown)

@@ -11,6 +11,7 @@ one of those wakes a device that is in D3cold. What the udev database knows is i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Optional
 
@@ -18,7 +19,9 @@ from ..words.address import PciAddress
 from ..words.facts import Facts, HostFacts, Identity, Power
 
 PAGE = 4096  # bytes
-_BRIDGE_CLASS = "0604"
+_ID, _BYTE = "0000([0-9a-f]{4})", "([0-9a-f]{2})"
+_MODALIAS = re.compile(f"pci:v{_ID}d{_ID}sv{_ID}sd{_ID}bc{_BYTE}sc{_BYTE}i{_BYTE}")
+_BRIDGE_CLASS, _DISPLAY_CLASS = "0604", "03"
 
 
 class Sysfs:
@@ -102,7 +105,7 @@ class Sysfs:
             iommu_group=int(group) if group.isdecimal() else None,
             numa_node=_number(f"{path}/numa_node", -1),
             slot=labels.get(address[:3]),
-            boot_vga=_text(f"{path}/boot_vga") == "1",
+            boot_vga=_is_display(identity) and _text(f"{path}/boot_vga") == "1",
             port=_port(path),
             reset_methods=tuple(_text(f"{path}/reset_method").split()),
             bridge=_is_bridge(path, identity),
@@ -110,11 +113,16 @@ class Sysfs:
 
 
 def _identity(path: str) -> Optional[Identity]:
-    names = ("vendor", "device", "subsystem_vendor", "subsystem_device", "class")
-    numbers = [_text(f"{path}/{name}") for name in names]
-    if not all(number.startswith("0x") for number in numbers):
+    """Return all of an identity from one attribute; elsewhere it is spread over five."""
+    found = _MODALIAS.fullmatch(_text(f"{path}/modalias").lower())
+    if found is None:
         return None
-    return Identity(*(number[2:].lower() for number in numbers))
+    vendor, device, subsystem_vendor, subsystem_device, *code = found.groups()
+    return Identity(vendor, device, subsystem_vendor, subsystem_device, "".join(code))
+
+
+def _is_display(identity: Identity) -> bool:
+    return identity.class_code.startswith(_DISPLAY_CLASS)
 
 
 def _port(path: str) -> Optional[PciAddress]:

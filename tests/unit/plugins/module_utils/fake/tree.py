@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Identity
 
 from .power import Function, Port
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .host import FakeDevice
 
 _ROOT = "pci0000:00"
+PORT = Identity("1b36", "000c", "0000", "0000", "060400")
 
 
 class Tree:
@@ -44,10 +46,8 @@ class Tree:
     def add_port(self, port: Port) -> None:
         """Show a port."""
         path = self._sys / "devices" / _ROOT / str(port.address)
-        ids = {"vendor": "0x1b36", "device": "0x000c", "class": "0x060400"}
-        subsystem = {"subsystem_vendor": "0x0000", "subsystem_device": "0x0000"}
-        for name, value in {**ids, **subsystem, "secondary_bus_number": "0"}.items():
-            _write(path / name, value)
+        _write(path / "modalias", _modalias(PORT))
+        _write(path / "secondary_bus_number", "0")
         self._link(port.address, path)
         self._show_driver(path, "pcieport")
 
@@ -56,11 +56,7 @@ class Tree:
         path = self._place(device.function)
         identity = device.identity
         values = {
-            "vendor": f"0x{identity.vendor}",
-            "device": f"0x{identity.device}",
-            "subsystem_vendor": f"0x{identity.subsystem_vendor}",
-            "subsystem_device": f"0x{identity.subsystem_device}",
-            "class": f"0x{identity.class_code}",
+            "modalias": _modalias(identity),
             "numa_node": str(device.numa_node),
             "reset_method": " ".join(device.resets),
         }
@@ -130,6 +126,13 @@ class Tree:
         if function.port is not None:
             place /= str(function.port.address)
         return place / str(function.address)
+
+
+def _modalias(identity: Identity) -> str:
+    ids = zip(("v", "d", "sv", "sd"), identity[:4])
+    code = identity.class_code.upper()
+    parts = "".join(f"{name}0000{number.upper()}" for name, number in ids)
+    return f"pci:{parts}bc{code[:2]}sc{code[2:4]}i{code[4:]}"
 
 
 def _write(path: Path, value: str) -> None:

@@ -92,7 +92,7 @@ class TestDevices:
 
     def test_that_vanish_while_they_are_read_are_left_out(self, host: FakeHost) -> None:
         card = host.add("0000:02:00.0")
-        os.unlink(f"{host.tree.sys}/bus/pci/devices/{card.address}/vendor")
+        os.unlink(f"{host.tree.sys}/bus/pci/devices/{card.address}/modalias")
         assert card.address not in host.sysfs.devices()
 
     def test_share_a_slot_label_by_function(self, host: FakeHost) -> None:
@@ -155,8 +155,16 @@ def test_nothing_is_read_that_would_wake_a_sleeping_device(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harmless = {
-        *("vendor", "device", "subsystem_vendor", "subsystem_device", "class", "numa_node"),
-        *("boot_vga", "reset_method", "address", "power_state", "runtime_status", "control"),
+        *(
+            "modalias",
+            "numa_node",
+            "boot_vga",
+            "reset_method",
+            "address",
+            "power_state",
+            "runtime_status",
+            "control",
+        ),
         *("runtime_active_time", "runtime_suspended_time", "disable_idle_d3"),
     }
     card = host.add("0000:02:00.0", identity=NIC)
