@@ -172,6 +172,18 @@ for release, python in CORES.items():
 
 # On a virtual host
 
+ON_THE_STANDARD_HOST = [
+    f"tests/lab/test_{name}.py"
+    for name in (
+        "bare_host",
+        "main_job",
+        "host_life",
+        "selectors",
+        "void_helper",
+        "without_trace",
+    )
+]
+
 
 @nox.session(name="lab-images", python=PYTHON, tags=LAB)
 def lab_images(session: nox.Session) -> None:
@@ -180,27 +192,41 @@ def lab_images(session: nox.Session) -> None:
         in_lab(session, "-m", "tests.lab", "build", *options)
 
 
-@nox.session(python=PYTHON, tags=LAB)
+@nox.session(python=PYTHON)
 def lab(session: nox.Session) -> None:
-    """The tests on virtual hosts, with the collection as it is when installed."""
-    run_lab_tests(session, "-m", "not soak")
+    """All tests on virtual hosts one after the other, or those of the given words."""
+    run_lab_tests(session, *(session.posargs or ["tests/lab"]))
+
+
+@nox.session(name="lab-standard", python=PYTHON, tags=LAB)
+def lab_standard(session: nox.Session) -> None:
+    """The main job on the standard virtual host, with the collection as it is when installed."""
+    run_lab_tests(session, *ON_THE_STANDARD_HOST)
+
+
+# The last session of its lane, so that both lanes have about as long to go.
+@nox.session(name="lab-others", python=PYTHON, tags=CHECKS)
+def lab_others(session: nox.Session) -> None:
+    """The tests on every other virtual host: bad ones, images, many devices, other kernels."""
+    everything = {str(path) for path in Path("tests/lab").glob("test_*.py")}
+    run_lab_tests(session, *sorted(everything - set(ON_THE_STANDARD_HOST)))
 
 
 @nox.session(python=PYTHON)
 def soak(session: nox.Session) -> None:
     """The long counts on virtual hosts."""
-    run_lab_tests(session, "-m", "soak")
+    run_lab_tests(session, *(session.posargs or ["tests/lab"]), marked="soak")
 
 
-def run_lab_tests(session: nox.Session, *options: str) -> None:
+def run_lab_tests(session: nox.Session, *files: str, marked: str = "not soak") -> None:
     install(session, core(NEWEST), "pytest")
-    pytest = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--durations=10", *options]
-    with ansible.installed_collection(session, "lab") as collections:
+    pytest = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--durations=10", "-m", marked]
+    with ansible.installed_collection(session, session.name) as collections:
         env = {
             "VFIO_POWER_COLLECTIONS": str(collections),
             "VFIO_POWER_OLDEST_ANSIBLE": str(oldest_ansible(session)),
         }
-        in_lab(session, *pytest, *(session.posargs or ["tests/lab"]), **env)
+        in_lab(session, *pytest, *files, **env)
 
 
 def oldest_ansible(session: nox.Session) -> Path:
