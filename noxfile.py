@@ -178,6 +178,7 @@ ON_THE_STANDARD_HOST = [
         "bare_host",
         "main_job",
         "host_life",
+        "groups",
         "selectors",
         "void_helper",
         "without_trace",

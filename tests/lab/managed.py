@@ -58,6 +58,18 @@ answer = client.call("Apply", wish)
 if answer["pending"]:
     sys.exit(f"still pending: {answer['pending']}")
 """
+_ALTERNATE = """
+import json, sys
+sys.path.insert(0, "/usr/local/lib/vfio-power/current")
+from vfio_power.touch.client import Client
+wishes, client = json.loads(sys.argv[1]), Client()
+for turn in range(int(sys.argv[2])):
+    wish = {"rules": wishes[turn % len(wishes)], "exclude": [], "timeout": 60.0}
+    wish["expected_generation"] = client.call("List", {})["generation"]
+    answer = client.call("Apply", wish)
+    if answer["pending"]:
+        sys.exit(f"still pending: {answer['pending']}")
+"""
 _WRITE = """
 import sys, time
 began = time.monotonic()
@@ -146,6 +158,10 @@ class ManagedHost:
         """
         self._python(_PUT_BACK, json.dumps(rules))
 
+    def alternate(self, *wishes: list[dict[str, Any]], times: int) -> None:
+        """Apply lists of rules in turn, that many times in all, by the helper's own socket."""
+        self._python(_ALTERNATE, json.dumps(wishes), str(times), timeout=times)
+
     def ctl(self, words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run vfio-powerctl on the host."""
         return self.lab.ssh(f"vfio-powerctl {words}", check=check)
@@ -218,9 +234,10 @@ class ManagedHost:
         """The command names of the processes that have a node open."""
         return set(self._python(_OPENERS, node).split())
 
-    def _python(self, script: str, *words: str) -> str:
+    def _python(self, script: str, *words: str, timeout: float = 120) -> str:
         """Run a script on the host and return what it printed."""
-        return self.lab.ssh(f"python3 -I - {shlex.join(words)}", input=script).stdout
+        command = f"python3 -I - {shlex.join(words)}"
+        return self.lab.ssh(command, input=script, timeout=timeout).stdout
 
     def held(self, name: str) -> bool:
         """Tell whether the helper has the device, by the kernel's word alone."""

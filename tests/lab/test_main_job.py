@@ -117,9 +117,8 @@ class TestWake:
 
     def test_two_hundred_mode_changes_of_our_own_are_no_foreign_wake(self, main):
         before = self.wakes(main, "nic")["wakes"]["foreign"]
-        script = _CHANGE_MODES.format(nic=main.address("nic"), disk=main.address("disk"))
-        main.lab.ssh("python3 -", input=script, timeout=300)
-        assert not main.declare(*main_rules(main)).get("failed")
+        wishes = [rule(main, "nic", mode="entry")], [rule(main, "nic", **WAKEUP)]
+        main.alternate(*wishes, times=200)
         assert self.wakes(main, "nic")["wakes"]["foreign"] == before
 
     def test_calls_on_one_function_are_no_foreign_wake_of_the_other(self, main):
@@ -145,21 +144,6 @@ class TestWake:
             main.reaches(name, "D3cold", seconds=DELAY + 15)
             assert self.wakes(main, name)["wakes"]["foreign"] == before[name] + 1
 
-
-_CHANGE_MODES = """
-import sys
-sys.path.insert(0, "/usr/local/lib/vfio-power/current")
-from vfio_power.touch.client import Client
-client = Client()
-for turn in range(200):
-    mode = ("entry", "entry-with-wakeup")[turn % 2]
-    generation = client.call("List", {{}})["generation"]
-    rules = [{{"name": "nic", "address": "{nic}", "mode": mode}},
-             {{"name": "disk", "address": "{disk}", "mode": "entry"}}]
-    answer = client.call("Apply", {{"rules": rules, "exclude": [], "timeout": 60.0,
-                                   "expected_generation": generation}})
-    assert not answer["pending"], answer
-"""
 
 MODES = {
     "entry": {"mode": "entry"},
