@@ -252,9 +252,4 @@ class ManagedHost:
 
     def write(self, path: str, text: str, seconds: float = 60) -> float:
         """Write to a file of sysfs and return how many seconds the write took."""
-        script = (
-            "import sys,time; began=time.monotonic(); open(sys.argv[1],'w').write(sys.argv[2]);"
-            " print(time.monotonic()-began)"
-        )
-        command = f'timeout {seconds} python3 -c "{script}" {path} {text}'
-        return float(self.lab.ssh(command).stdout)
+        return float(self._python(_WRITE, path, text, timeout=seconds))
