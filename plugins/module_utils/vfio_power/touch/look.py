@@ -70,15 +70,17 @@ def look(
     """
     root = os.geteuid() == 0 if root is None else root
     loaded = store.load() if root else Loaded()
+    answer = ask(client, code)
     by_property = asks_udev(loaded.declaration, selectors)
     wholly = by_property or name is None
-    devices, described = _devices(sysfs, describe if wholly else None)
+    around = None if selectors else _all_that_matter(loaded, answer, besides)
+    devices, described = _devices(sysfs.devices(around), describe if wholly else None)
     resolution = _resolution(loaded, devices, told=described or not by_property)
     ground = _Ground(
         declaration=loaded.declaration,
         resolution=resolution,
         devices=devices,
-        answer=ask(client, code),
+        answer=answer,
         host=sysfs.host(),
         openers={},
         settle=settle,
@@ -124,9 +126,18 @@ def asks_udev(declaration: Declaration, selectors: Sequence[Selector] = ()) -> b
     return any(isinstance(it, Match) and it.property for it in (*declared, *selectors))
 
 
-def _devices(sysfs: Sysfs, describe: Optional[Describe]) -> tuple[Devices, bool]:
+def _all_that_matter(
+    loaded: Loaded, answer: Answer, besides: Optional[Collection[PciAddress]]
+) -> Optional[set[PciAddress]]:
+    """Return the devices in question, or None where that may be any device of the host."""
+    exact = [it.selector for it in loaded.declaration.rules if isinstance(it.selector, PciAddress)]
+    if besides is None or len(exact) < len(loaded.declaration.rules):
+        return None
+    return {*exact, *besides, *answer.holds, *(entry.address for entry in loaded.known)}
+
+
+def _devices(devices: Devices, describe: Optional[Describe]) -> tuple[Devices, bool]:
     """Return the devices, and whether udev was asked about them."""
-    devices = sysfs.devices()
     if describe is None:
         return devices, False
     try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Optional
 
 from ..words.address import PciAddress
@@ -31,10 +31,14 @@ class Sysfs:
         self._root = root
         self._dev = dev
 
-    def devices(self) -> dict[PciAddress, Facts]:
-        """Return every PCI device, in bus order."""
+    def devices(self, around: Optional[Iterable[PciAddress]] = None) -> dict[PciAddress, Facts]:
+        """Return every PCI device, in bus order.
+
+        With ``around`` only these, and whoever shares a group, slot or port with one of them.
+        """
+        addresses = self._addresses() if around is None else self._with_neighbours(around)
         labels = self.slots()
-        found = (self._facts(address, labels) for address in self._addresses())
+        found = (self._facts(address, labels) for address in addresses)
         return {facts.address: facts for facts in found if facts is not None}
 
     def facts(self, address: PciAddress, *, slot: bool = True) -> Optional[Facts]:
@@ -83,6 +87,26 @@ class Sysfs:
     def _addresses(self) -> list[PciAddress]:
         parsed = (_parsed(name) for name in _names(f"{self._root}/bus/pci/devices"))
         return sorted(address for address in parsed if address is not None)
+
+    def _with_neighbours(self, addresses: Iterable[PciAddress]) -> list[PciAddress]:
+        found: set[PciAddress] = set()
+        ahead = set(addresses)
+        while ahead:
+            address = ahead.pop()
+            found.add(address)
+            ahead |= self._neighbours(address) - found
+        return sorted(found)
+
+    def _neighbours(self, address: PciAddress) -> set[PciAddress]:
+        path = self._path(address)
+        names = _names(f"{path}/iommu_group/devices")
+        if _port(path) is None:
+            functions = (str(address._replace(function=number)) for number in range(8))
+            names += [name for name in functions if os.path.isdir(f"{path}/../{name}")]
+        else:
+            names += _names(f"{path}/..")  # the port's folder
+        parsed = (_parsed(name) for name in names if name.count(":") == 2)
+        return {it for it in parsed if it is not None}
 
     def _path(self, address: PciAddress) -> str:
         return f"{self._root}/bus/pci/devices/{address}"

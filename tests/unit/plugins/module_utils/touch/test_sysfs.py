@@ -102,6 +102,22 @@ class TestDevices:
         assert [found[card.address].slot for card in cards] == ["7", "7"]
 
 
+class TestDevicesAround:
+    def test_are_those_of_the_group_and_below_the_port(self, host: FakeHost) -> None:
+        port = host.add_port("0000:00:1c.0")
+        pair = [host.add(f"0000:65:00.{n}", port=port, group=40 + n) for n in range(2)]
+        mate = host.add("0000:70:00.0", group=41)
+        host.add("0000:80:00.0")
+        found = host.sysfs.devices(around=[pair[0].address])
+        assert list(found) == [pair[0].address, pair[1].address, mate.address]
+        everything = host.sysfs.devices()
+        assert found == {address: everything[address] for address in found}
+
+    def test_that_are_not_there_have_none(self, host: FakeHost) -> None:
+        host.add("0000:02:00.0")
+        assert host.sysfs.devices(around=[PciAddress.parse("0000:03:00.0")]) == {}
+
+
 class TestPower:
     def test_is_told_as_it_changes(self, host: FakeHost) -> None:
         card = host.add("0000:02:00.0")
