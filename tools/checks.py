@@ -154,8 +154,11 @@ class Checks:
     def run_lane(self, steps: list[str]) -> list[Result]:
         return [self._run(step) for step in steps if not self._stopping.is_set()]
 
-    def stop(self) -> None:
-        self._stopping.set()
+    def interrupted(self, _number: int, _frame: object) -> None:
+        """End all lanes. make hands on a signal we may have had already; once is enough."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            raise KeyboardInterrupt
 
     def _run(self, name: str) -> Result:
         self._report.starts(name)
@@ -183,7 +186,7 @@ def main(nox: str, *names: str) -> int:
     lanes = [checks.steps(name) for name in names or LANES]
     # Also where a shell started us in the background, which makes all of us deaf to interrupts.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, checks.interrupted)
     started = time.monotonic()
     with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
         futures = [pool.submit(checks.run_lane, steps) for steps in lanes]
@@ -191,7 +194,6 @@ def main(nox: str, *names: str) -> int:
             results = [result for future in futures for result in future.result()]
         except KeyboardInterrupt:
             report.interrupted()
-            checks.stop()
             return 130
     report.table(results, time.monotonic() - started)
     return 0 if all(result.passed for result in results) else 1
