@@ -30,9 +30,12 @@ class Case:
         self.permits = Permits(
             self,  # type: ignore[arg-type]
             lambda address: self.heard.append(self.permits.has(address)),
-            lambda addresses: self.permits.grant(addresses),
+            self._grace_is_over,
         )
         self._timers: list[tuple[float, Timer]] = []
+
+    def _grace_is_over(self, addresses: list[PciAddress]) -> None:
+        self.permits.grant(addresses)
 
     def clock(self) -> float:
         return self.now
