@@ -47,6 +47,8 @@ class Folder:
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(folder / "key"),
             "ansible_python_interpreter": "/usr/bin/python3",
+            "ansible_pipelining": True,
+            "ansible_ssh_use_tty": False,  # the folder has no /dev/pts
             "ansible_ssh_args": "-F none -o IdentitiesOnly=yes -o StrictHostKeyChecking=no"
             " -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
         }
