@@ -10,6 +10,7 @@ of seconds says more about the machine than about the program.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from tests.lab import base, collection
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _measure(debian: str, progress: Progress) -> list[Finding]:
     findings = []
+    _note_what_else_runs(progress)
     with Lab.start(shape="many", debian=debian, progress=progress) as lab:
         with progress.step("build and install the collection"):
             collections = collection.install(lab.folder / "collections")
@@ -56,6 +58,16 @@ def _measure(debian: str, progress: Progress) -> list[Finding]:
             with progress.step(what):
                 findings += measure(host)
     return findings
+
+
+def _note_what_else_runs(progress: Progress) -> None:
+    """What is opened side by side needs both processors, what is opened in turn mostly waits."""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load > processors / 2:
+        progress.note(
+            f"The machine is busy (load {load:.1f} on {processors} processors): opening many"
+            " devices at once is going to look slower than it is."
+        )
 
 
 if __name__ == "__main__":

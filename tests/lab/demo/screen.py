@@ -32,6 +32,7 @@ class Screen:
         self._out = out or sys.stdout
         self._lock = threading.Lock()
         self._steps = 0
+        self._silent = False  # the last thing shown was a command, which has said nothing so far
         self.colours = self._out.isatty() and not os.environ.get("NO_COLOR")
         columns = shutil.get_terminal_size((WIDEST, 24)).columns if self.colours else WIDEST
         self.width = max(60, min(columns, WIDEST))
@@ -46,8 +47,10 @@ class Screen:
 
     def typed(self, prompt: str, command: str) -> None:
         """Show a command as a person would type it."""
-        self._say("")
+        if not self._silent:
+            self._say("")
         self._say(self._paint("cyan", f"{prompt} {command}"))
+        self._silent = True
 
     def came(self, line: str, mark: str = " ") -> None:
         """Show a line that a command gave."""
@@ -80,6 +83,7 @@ class Screen:
 
     def _say(self, line: str) -> None:
         with self._lock:
+            self._silent = False
             self._out.write(line + "\n")
             self._out.flush()
 
