@@ -15,14 +15,23 @@ from .surroundings import Surroundings, Timer
 
 
 class Lending:
-    """The leases in force; written down under /run, so that they end with the boot."""
+    """The leases in force; written down under /run, so that they end with the boot.
+
+    A lease that cannot be written is given all the same, and ``unwritten`` told why: a guest
+    comes before our memory of it.
+    """
 
     def __init__(
-        self, around: Surroundings, leases: Leases, ended: Callable[[list[PciAddress]], None]
+        self,
+        around: Surroundings,
+        leases: Leases,
+        ended: Callable[[list[PciAddress]], None],
+        unwritten: Callable[[OSError], None],
     ) -> None:
         self._around = around
         self._store = leases
         self._ended = ended
+        self._unwritten = unwritten
         self._leases: list[Lease] = []
         self._timers: dict[tuple[PciAddress, str], Timer] = {}
 
@@ -66,9 +75,13 @@ class Lending:
         return sorted({lease.address for lease in ending} - still)
 
     def _keep(self, leases: list[Lease]) -> None:
-        if leases != self._leases:
+        if leases == self._leases:
+            return
+        self._leases = leases
+        try:
             self._store.save(leases)
-            self._leases = leases
+        except OSError as error:
+            self._unwritten(error)
 
     def _end_in_time(self, lease: Lease) -> None:
         self._forget_timer(lease)

@@ -62,7 +62,9 @@ class Steward:
         self.looking = False
         self._look_again = False
         self._bound: set[PciAddress] = set()
-        self.lending = keeper.lending = Lending(around, leases, self._leases_ended)
+        self.lending = keeper.lending = Lending(
+            around, leases, self._leases_ended, _leases_unwritten
+        )
 
     def start(self, grace: float, ready: Callable[[], None]) -> None:
         """Load what is declared; take it after a grace, or at once where that is 0."""
@@ -152,6 +154,11 @@ class Steward:
         if table.damaged:
             tell(WARNING, table.damaged)
         self._keeper.install(table)
+
+
+def _leases_unwritten(error: OSError) -> None:
+    reason = f"{error.filename}: {error.strerror}"
+    tell(ERROR, f"{reason}. Leases are in force, but forgotten if the helper restarts")
 
 
 def first_start_in_this_boot(run_folder: str) -> bool:
