@@ -37,10 +37,19 @@ def work_copy(name: str) -> Iterator[Path]:
     place = cache() / "work" / f"{_fingerprint(ROOT)}-{name}"
     collection = place / COLLECTION
     collection.mkdir(parents=True, exist_ok=True)
+    (place / "checkout").write_text(str(ROOT))
+    _prune(place.parent)
     with (place / "lock").open("w") as lock:
         _wait_for(lock.fileno(), place)
         synchronise(ROOT, collection)
         yield collection
+
+
+def _prune(places: Path) -> None:
+    """Remove the copies of checkouts that are gone."""
+    for note in places.glob("*/checkout"):
+        if not Path(note.read_text()).exists():
+            shutil.rmtree(note.parent, ignore_errors=True)
 
 
 def _fingerprint(checkout: Path) -> str:
