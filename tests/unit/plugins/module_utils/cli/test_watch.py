@@ -138,8 +138,10 @@ def test_the_end_of_the_helper_ends_it_with_three(scene: Scene, nic: FakeDevice)
     assert "The helper went away" in err.getvalue()
 
 
+# A shell that starts the tests in the background has them, and what they start, ignore Ctrl-C.
 CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli import main
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
