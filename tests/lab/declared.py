@@ -12,7 +12,7 @@ from .managed import ManagedHost
 DELAY = 3
 """Seconds until a woken device is entered again."""
 
-GRACE, REBIND, QUIET = 12, 4, 2
+GRACE, REBIND, QUIET = 25, 4, 2
 """Seconds: short enough for tests, long enough to look at the time before."""
 
 WAKEUP = {"mode": "entry-with-wakeup", "reentry": {"delay": DELAY}}

@@ -28,7 +28,7 @@ from .machine import Machine, until
 from .plan import Plan
 from .progress import LabError, Progress
 
-BOOT_PATIENCE = 300
+BOOT_PATIENCE = 600
 PCI_ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 

@@ -9,10 +9,15 @@ holds it and allows it to. That it is held is asked of the kernel, never of the 
 
 from __future__ import annotations
 
+import time
+
 from .declared import DELAY, HELPER, WAKEUP, main_rules, rule
 from .managed import ASLEEP, ManagedHost
 
 LAB = {"shape": "standard"}
+
+LONG = 20
+"""Seconds of a delay that leaves time to look at a woken device."""
 
 FILES = (
     "/var/lib/vfio-power/declared.json",
@@ -93,12 +98,16 @@ class TestWake:
         return answer["devices"][0]
 
     def test_a_stranger_is_counted_once_and_the_device_goes_back_after_the_delay(self, main):
+        slow = rule(main, "nic", **{**WAKEUP, "reentry": {"delay": LONG}})
+        main.put_back([slow])
         main.reaches("nic", "D3cold")
         before = self.wakes(main, "nic")["wakes"]
         main.lab.ssh(f"lspci -s {main.address('nic')}")
-        main.reaches("nic", "D0", seconds=2)
+        woken = time.monotonic()
+        main.reaches("nic", "D0", seconds=LONG / 2)
         assert "waiting" in main.ctl(f"show {main.address('nic')}").stdout
-        main.reaches("nic", "D3cold", seconds=DELAY + 10)
+        main.reaches("nic", "D3cold", seconds=LONG + 15)
+        assert time.monotonic() - woken > LONG - 2, "it went back before its time"
         after = self.wakes(main, "nic")
         assert after["wakes"]["foreign"] - before["foreign"] == 1
         assert after["engaged"] == "entry-with-wakeup"
