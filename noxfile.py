@@ -208,8 +208,8 @@ def lab_main_job(session: nox.Session) -> None:
     run_lab_tests(session, *MAIN_JOB)
 
 
-# The last session of its lane, so that both lanes have about as long to go.
-@nox.session(name="lab-others", python=PYTHON, tags=CHECKS)
+# It follows the other checks in their lane, so that both lanes have about as long to go.
+@nox.session(name="lab-others", python=PYTHON, tags=["more-lab"])
 def lab_others(session: nox.Session) -> None:
     """The other tests on virtual hosts: bad ones, images, many devices, the contract, the lab."""
     everything = {str(path) for path in Path("tests/lab").glob("test_*.py")}
