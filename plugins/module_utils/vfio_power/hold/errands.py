@@ -16,7 +16,8 @@ from ..words.errors import VfioPowerError
 from ..words.facts import Facts, Power
 from ..words.report import Failure
 from .failures import NotOurs, failure_of
-from .grip import Grip, Grips
+from .grip import Grip
+from .grips import Grips
 
 _BACK_AWAKE = ("D0", "unknown")  # unknown: a device without power management
 _NOT_BACK = ("error", "suspended")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
-from ..touch.device import GroupNotViable
+from ..touch.backends import GroupNotViable
 from ..words.address import PciAddress
 from ..words.errors import KernelRefused, Unsupported, VfioPowerError
 from ..words.facts import Facts

@@ -1,26 +1,20 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The descriptors of a held device, and the group or iommufd that a unit shares.
+"""One held device: its descriptors, and what is asked of it through them.
 
-Everything here may block for seconds: it runs in workers. Jobs of one IOMMU
-group run one after the other, which is what keeps the sharing simple.
+Everything here may block for seconds: it runs in workers.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 from contextlib import ExitStack
-from typing import Union
+from typing import NamedTuple
 
 from ..think.policy import Action
-from ..touch.device import Device, Group, Iommufd, Kernel
-from ..touch.eventfd import eventfd
+from ..touch.device import Device
 from ..uapi import vfio
 from ..words.descriptor import OwnedFd
-from ..words.errors import KernelRefused, VfioPowerError
-from ..words.facts import Facts
 
 _NEEDS = {
     Action.ENTER: (
@@ -34,24 +28,23 @@ _NEEDS = {
 }
 
 
-class Grip:
-    """One held device: its descriptor and the counters of its wakes and requests."""
+class Counters(NamedTuple):
+    """The eventfds by which the kernel tells of a device, for as long as it is held."""
 
-    def __init__(
-        self,
-        device: Device,
-        wake: OwnedFd,
-        request: OwnedFd,
-        group: int,
-        backend: str,
-        closing: ExitStack,
-    ) -> None:
+    wake: OwnedFd
+    request: OwnedFd  # somebody wants it: unbind, unplug
+    error: OwnedFd  # it reported an uncorrectable error
+
+
+class Grip:
+    """A held device and its counters. Whoever made it says in ``closing`` how it is closed."""
+
+    def __init__(self, device: Device, counters: Counters, group: int, backend: str) -> None:
         self.device = device
-        self.wake = wake
-        self.request = request
+        self.counters = counters
         self.group = group
         self.backend = backend
-        self._closing = closing
+        self.closing = ExitStack()
         self._probed: set[int] = set()
         self._entered = False
 
@@ -63,7 +56,7 @@ class Grip:
                 self._probed.add(feature)
         self._entered = True
         if action is Action.ENTER_WITH_WAKEUP:
-            self.device.enter_low_power_with_wakeup(self.wake)
+            self.device.enter_low_power_with_wakeup(self.counters.wake)
         else:
             self.device.enter_low_power()
 
@@ -72,71 +65,10 @@ class Grip:
         if self._entered:
             self.device.exit_low_power()
 
+    def taken_over(self) -> None:
+        """Know that somebody before us may have entered low power."""
+        self._entered = True
+
     def close(self) -> None:
         """Close all of it, and the group with its last device."""
-        self._closing.close()
-
-
-class _Shared:
-    """A group's container or iommufd, and how many devices are open through it."""
-
-    def __init__(self, way_in: Union[Group, Iommufd]) -> None:
-        self.way_in = way_in
-        self.devices = 0
-
-
-class Grips:
-    """Opens devices by whichever way the kernel offers, cdev before group."""
-
-    def __init__(self, kernel: Kernel, dev: str = "/dev") -> None:
-        self._kernel = kernel
-        self._dev = dev
-        self._shared: dict[int, _Shared] = {}
-
-    def take(self, facts: Facts) -> Grip:
-        """Open a device, which resets it. Raises VfioPowerError; then nothing stays open."""
-        group = facts.iommu_group
-        if group is None:
-            raise VfioPowerError(
-                f"{facts.address}: is in no IOMMU group", "Switch the IOMMU on and boot again"
-            )
-        with ExitStack() as taking:
-            shared = self._enter(group, facts)
-            taking.callback(self._leave, group)
-            device = self._open(shared.way_in, facts)
-            taking.callback(device.close)
-            wake = taking.enter_context(eventfd())
-            request = taking.enter_context(eventfd())
-            device.signal_requests(request)
-            closing = taking.pop_all()
-        return Grip(device, wake, request, group, shared.way_in.backend, closing)
-
-    def _enter(self, group: int, facts: Facts) -> _Shared:
-        shared = self._shared.get(group)
-        if shared is None:
-            shared = self._shared[group] = _Shared(self._way_in(group, facts))
-        shared.devices += 1
-        return shared
-
-    def _leave(self, group: int) -> None:
-        shared = self._shared[group]
-        shared.devices -= 1
-        if not shared.devices:
-            del self._shared[group]
-            shared.way_in.close()
-
-    def _way_in(self, group: int, facts: Facts) -> Union[Group, Iommufd]:
-        if facts.cdev is not None and os.path.exists(f"{self._dev}/iommu"):
-            return Iommufd(self._kernel, self._dev)
-        return Group(group, self._kernel, self._dev)
-
-    def _open(self, way_in: Union[Group, Iommufd], facts: Facts) -> Device:
-        if isinstance(way_in, Group):
-            return way_in.device(facts.address)
-        try:
-            return way_in.device(facts.address, facts.cdev or "")
-        except KernelRefused as refused:
-            if refused.number != errno.EINVAL:
-                raise
-            # A node that somebody else has bound answers EINVAL where a group says EBUSY.
-            raise KernelRefused("open", str(facts.address), errno.EBUSY, refused.hint) from refused
+        self.closing.close()

@@ -13,7 +13,8 @@ from typing import Callable, Optional, Protocol
 
 from ..think import policy
 from ..think.policy import Action, Event, Goal, State
-from ..touch.eventfd import drain
+from ..touch.eventfd import drain, signalled
+from ..touch.records import Record
 from ..words.address import PciAddress
 from ..words.mode import Mode
 from ..words.report import Failure, Running, Wakes
@@ -40,6 +41,13 @@ class Keeping(Protocol):
 
     def settled(self, holder: Holder) -> None:
         """Hear that nothing is left to do for the device now."""
+
+    def remember(self, holder: Holder) -> None:
+        """Write down how the device stands, for a helper that has to take over."""
+
+    @property
+    def resting(self) -> bool:
+        """Tell whether nothing is to be begun any more."""
 
 
 class Holder:
@@ -71,6 +79,20 @@ class Holder:
         """Tell whether a worker has the device right now."""
         return self.state in policy.BUSY
 
+    def take_over(self, grip: Grip, record: Optional[Record]) -> None:
+        """Go on with a device from where another helper left it, without a call to it."""
+        record = record or Record(State.UNSURE)
+        self.grip = grip
+        self.state = policy.survivor(record.state)
+        self.goal = policy.CARRIES_ON.get(self.state, Goal.KEEP_AWAKE)
+        self.wakes, self.entered = record.wakes, record.entered
+        if self.state is State.WAITING and record.waiting_until is not None:
+            self._wait(record.waiting_until - self._around.clock())
+        told = self.state is not State.ARMED and drain(grip.counters.wake)
+        if told and self.state is State.UNSURE:  # in another state it was counted before
+            self._count_wake(own=True)  # a call of ours was under way
+        self._watch(grip)
+
     def want(self, goal: Goal) -> None:
         """Follow another goal from now on."""
         self.goal = goal
@@ -85,7 +107,7 @@ class Holder:
     def proceed(self) -> None:
         """Begin the next action towards the goal, or say that there is none."""
         action = policy.step(self.state, self.goal)
-        if action is not None:
+        if action is not None and not self._keeping.resting:
             self._begin(action)
         elif not self.busy:
             self._keeping.settled(self)
@@ -94,7 +116,7 @@ class Holder:
         """Account for a signalled wake eventfd; several signals at once are one wake."""
         if self.grip is None or self.state is State.LETTING_GO:
             return  # a worker closes its descriptors
-        if not drain(self.grip.wake):
+        if not signalled(self.grip.counters.wake):
             return
         own = self._keeping.own_wake(self)
         self._count_wake(own)
@@ -102,6 +124,10 @@ class Holder:
             self._woken_early = True
         else:
             self._left_low_power(own)
+        self._keeping.remember(self)
+        drain(
+            self.grip.counters.wake
+        )  # not before it is written down: a helper that dies loses no wake
 
     def _begin(self, action: Action) -> None:
         self.look_for_wake()  # what was signalled before is not the doing of this action
@@ -111,6 +137,7 @@ class Holder:
         self.running = Running(action.value, self._around.clock())
         self.state = policy.BEGINS[action]
         self._woken_early = False
+        self._keeping.remember(self)  # the intent, before the call
         self._keeping.happened(self, self.state.value)
         self._keeping.carry_out(self, action, lambda grip, fail: self._end(action, grip, fail))
 
@@ -128,6 +155,7 @@ class Holder:
             self.entered = self._around.clock()
         if self._woken_early:
             self._left_low_power(own=True)
+        self._keeping.remember(self)
         self.proceed()
 
     def _tell(self, action: Action, failure: Optional[Failure]) -> None:
@@ -147,9 +175,12 @@ class Holder:
         if state is self.state:
             return
         self.state = state
-        self.waiting_until = self._around.clock() + self.delay
-        self._timer = self._around.call_later(self.delay, self._due)
+        self._wait(self.delay)
         self._keeping.happened(self, "waiting", "own" if own else "foreign")
+
+    def _wait(self, seconds: float) -> None:
+        self.waiting_until = self._around.clock() + seconds
+        self._timer = self._around.call_later(max(0.0, seconds), self._due)
 
     def _due(self) -> None:
         self._stop_waiting()
@@ -163,14 +194,14 @@ class Holder:
             self._timer = None
 
     def _watch(self, grip: Grip) -> None:
-        self._around.watch(grip.wake.fileno(), self.look_for_wake)
-        self._around.watch(grip.request.fileno(), self._requested)
+        self._around.watch(grip.counters.wake.fileno(), self.look_for_wake)
+        self._around.watch(grip.counters.request.fileno(), self._requested)
 
     def _unwatch(self) -> None:
         if self.grip is not None:
-            self._around.unwatch(self.grip.wake.fileno())
-            self._around.unwatch(self.grip.request.fileno())
+            self._around.unwatch(self.grip.counters.wake.fileno())
+            self._around.unwatch(self.grip.counters.request.fileno())
 
     def _requested(self) -> None:
-        if self.grip is not None and drain(self.grip.request):
+        if self.grip is not None and drain(self.grip.counters.request):
             self._keeping.happened(self, "requested")

@@ -9,11 +9,13 @@ leases on it and its permit; a holder brings it there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Callable, Optional
 
 from ..think.policy import Action, Goal, goal_of
 from ..think.units import unit
+from ..touch.records import Record, Records
 from ..words.address import PciAddress
 from ..words.declaration import Known
 from ..words.facts import Facts
@@ -36,8 +38,14 @@ class Keeper:
     """All holders, and what they may do."""
 
     def __init__(
-        self, around: Surroundings, errands: Errands, windows: Windows, listener: Listener
+        self,
+        around: Surroundings,
+        errands: Errands,
+        windows: Windows,
+        records: Records,
+        listener: Listener,
     ) -> None:
+        self.resting = False
         self.table = Table()
         self.asks = Asks(around)
         self.permits = Permits(around, self.refresh, self.ask)
@@ -45,6 +53,7 @@ class Keeper:
         self._around = around
         self._errands = errands
         self._windows = windows
+        self._records = records
         self._listener = listener
         self._holders: dict[PciAddress, Holder] = {}
         self._below: dict[PciAddress, list[Holder]] = {}  # by port
@@ -58,6 +67,19 @@ class Keeper:
             self._put_below_its_port(holder)
         for address in [*table.known, *self._holders]:
             self.refresh(address)
+
+    def take_over(self, grips: Mapping[PciAddress, Grip], rest: Mapping[int, ExitStack]) -> None:
+        """Go on with what a helper before us held; to be followed by ``install``."""
+        records = self._records.load()
+        for address in records.keys() - grips.keys():
+            self._records.remove(address)
+        for address, grip in grips.items():
+            holder = self._holders[address] = Holder(address, self, self._around)
+            holder.take_over(grip, records.get(address))
+            self.remember(holder)
+        self.permits.grant_from_before(it for it in grips if not self.leases_on(it))
+        for group, closing in rest.items():
+            self._around.submit(f"group {group}", closing.close, lambda _none, _error: None)
 
     def refresh(self, address: PciAddress) -> None:
         """Tell a device's holder what is wanted now."""
@@ -139,6 +161,12 @@ class Keeper:
         ask = Ask(held, lambda *_one: None, lambda _ask: done())
         self.wait_for(ask, within, self.permits.close)
 
+    def come_to_rest(self, done: Callable[[], None], within: float) -> None:
+        """Begin nothing any more; say when what is under way has ended, or time is up."""
+        self.resting = True
+        busy = [address for address, holder in self._holders.items() if holder.busy]
+        self.wait_for(Ask(busy, lambda *_one: None, lambda _ask: done()), within, lambda: None)
+
     def held(self) -> list[PciAddress]:
         """Return the devices that are open, or about to be."""
         return [a for a, holder in self._holders.items() if holder.grip or holder.busy]
@@ -174,6 +202,17 @@ class Keeper:
         lane = _lane(address, facts, grip)
         self._around.submit(lane, lambda: self._errands.run(action, known, facts, grip), ended)
 
+    def remember(self, holder: Holder) -> None:
+        """Write down how a device stands, or forget it once it is let go."""
+        try:
+            if holder.grip is None and not holder.busy:
+                self._records.remove(holder.address)
+                return
+            record = Record(holder.state, holder.wakes, holder.entered, holder.waiting_until)
+            self._records.save(holder.address, record)
+        except OSError:
+            self._records.remove(holder.address)  # better none than one that is not true
+
     def own_wake(self, holder: Holder) -> bool:
         """Tell whether a wake seen now may be our own doing."""
         return self._windows.own(self._port(holder.address), holder.address)
@@ -193,6 +232,8 @@ class Keeper:
 
     def _goal(self, address: PciAddress) -> Goal:
         rule = self.table.rule(address)
+        if self.table.lost and rule is None and address in self._holders:
+            return self._holders[address].goal  # nothing moves because a file was damaged
         if rule is None or not self.permits.has(address) or not self.table.ready(address):
             return Goal.RELEASE
         if rule.mode is not Mode.NONE and address in self._unsupported:

@@ -43,6 +43,15 @@ class Permits:
         later = self._later.get(address)
         return later[1] if later else None
 
+    def left(self) -> dict[PciAddress, float]:
+        """Return the seconds that are left of each grace that runs."""
+        now = self._around.clock()
+        return {address: end - now for address, (_timer, end) in self._later.items()}
+
+    def grant_from_before(self, addresses: Iterable[PciAddress]) -> None:
+        """Allow what was allowed when a helper before us died; nobody needs to hear of it."""
+        self._granted.update(addresses)
+
     def grant(self, addresses: Iterable[PciAddress]) -> None:
         """Allow it now."""
         for address in () if self._closed else addresses:

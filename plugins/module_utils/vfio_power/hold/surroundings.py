@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Callable, Optional, Protocol, TypeVar
+
+from ..words.descriptor import OwnedFd
 
 T = TypeVar("T")
 
@@ -39,3 +42,17 @@ class Surroundings(Protocol):
 
     def unwatch(self, fd: int) -> None:
         """Stop watching; to be done before the descriptor is closed."""
+
+
+class DescriptorStore(Protocol):
+    """Keeps copies of descriptors over our death; touch/fdstore.py."""
+
+    @property
+    def count(self) -> int:
+        """How many copies are to be kept."""
+
+    def keep(self, descriptors: Mapping[str, OwnedFd]) -> None:
+        """Keep copies under these names. May block."""
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Close the copies. May block."""

@@ -27,6 +27,7 @@ class Table(NamedTuple):
     known: Mapping[PciAddress, Known] = {}
     devices: Mapping[PciAddress, Facts] = {}
     damaged: str = ""
+    lost: bool = False  # something was declared, and nobody can tell what
 
     def rule(self, address: PciAddress) -> Optional[Rule]:
         """Return the rule that a device is under, or None."""
@@ -71,7 +72,8 @@ class Tables:
         loaded = self._store.load()
         table = self._resolved(loaded.declaration, loaded.known)
         if loaded.damaged:
-            return table._replace(damaged=loaded.damaged)  # kept as evidence until the next change
+            # Kept as evidence until the next change.
+            return table._replace(damaged=loaded.damaged, lost=loaded.lost)
         try:
             self._save(table)
         except OSError as error:

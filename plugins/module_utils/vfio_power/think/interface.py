@@ -57,7 +57,8 @@ method GetStatus() -> (
   damaged: ?string,
   boot_id: string,
   workers: int,
-  pid: ?int
+  pid: ?int,
+  kept: ?int
 )
 
 method List() -> (generation: int, damaged: ?string, devices: []Device)
@@ -75,6 +76,9 @@ method Apply(rules: []object, exclude: []object, expected_generation: int, timeo
 method Release(addresses: []string, holder: string, ttl: ?float) -> (devices: []Device)
 
 method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
+
+# Lets go of everything and takes nothing any more: the helper is about to be stopped.
+method LetGo() -> (held: []string)
 
 # Only with "more": first all devices, then each event as it happens.
 method Monitor() -> (

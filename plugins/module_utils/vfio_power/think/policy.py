@@ -123,6 +123,22 @@ NEXT = {
 BUSY = frozenset((_S.TAKING, _S.ENTERING, _S.EXITING, _S.LETTING_GO))
 """States in which a worker has the device: nothing else is begun."""
 
+SURVIVES = {
+    **dict.fromkeys((_S.TAKING, _S.AWAKE), _S.AWAKE),  # it was not entered since it was opened
+    _S.ENTRY: _S.ENTRY,
+    _S.ARMED: _S.ARMED,
+    _S.WAITING: _S.WAITING,
+    _S.STALLED: _S.STALLED,
+}
+"""What stands of a held device when its holder died in a state. In any other it is UNSURE."""
+
+CARRIES_ON = {
+    _S.ENTRY: _G.ENTRY,
+    _S.ARMED: _G.ENTRY_WITH_WAKEUP,
+    _S.WAITING: _G.ENTRY_WITH_WAKEUP,
+}
+"""The goal of a held device of which nobody knows any more what was declared."""
+
 ENGAGED = {_S.ENTRY: Mode.ENTRY, _S.ARMED: Mode.ENTRY_WITH_WAKEUP}
 """The mode in force in the kernel; in every other state it is ``none``."""
 
@@ -142,6 +158,11 @@ def goal_of(mode: Mode, reserve: bool) -> Goal:
 def step(state: State, goal: Goal) -> Optional[Action]:
     """Return what to begin, or None where the goal is reached or a worker is at it."""
     return NEXT.get((state, goal))
+
+
+def survivor(state: Optional[State]) -> State:
+    """Return the state of a held device whose last record has ``state``, or that has no record."""
+    return SURVIVES.get(state, State.UNSURE) if state else State.UNSURE
 
 
 def after(state: State, event: Event, action: Optional[Action] = None) -> State:

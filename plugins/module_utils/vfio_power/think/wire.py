@@ -46,7 +46,7 @@ def report_from_json(value: object, place: str = "device") -> HoldReport:
         held=fields.get("held", bool, False),
         engaged=fields.mode("engaged"),
         backend=fields.optional("backend", str),
-        wakes=fields.inner("wakes", _wakes_from_json),
+        wakes=fields.inner("wakes", wakes_from_json),
         entered=fields.number("entered"),
         waiting_until=fields.number("waiting_until"),
         taken_after=fields.number("taken_after"),
@@ -92,7 +92,8 @@ def _plain(value: Union[Wakes, Running, Failure, None]) -> Optional[dict[str, An
     return None if value is None else dict(value._asdict())
 
 
-def _wakes_from_json(value: object, place: str) -> Wakes:
+def wakes_from_json(value: object, place: str = "wakes") -> Wakes:
+    """Read how often a device left low power."""
     fields = Fields(value, place)
     return Wakes(
         total=fields.get("total", int, 0),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 
 from ..words.descriptor import OwnedFd
 
@@ -27,6 +28,13 @@ def eventfd() -> OwnedFd:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return OwnedFd(number)
+
+
+def signalled(counter: OwnedFd) -> bool:
+    """Tell whether it was signalled since it was last drained, and leave it so."""
+    poll = select.poll()
+    poll.register(counter.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def drain(counter: OwnedFd) -> int:

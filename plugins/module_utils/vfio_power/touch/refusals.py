@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What usually lies behind an errno, as a next step; data for touch/device.py."""
+"""What usually lies behind an errno, as a next step; data for touch/kernel.py."""
 
 from __future__ import annotations
 

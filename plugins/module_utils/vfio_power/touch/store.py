@@ -28,11 +28,15 @@ T = TypeVar("T")
 
 
 class Loaded(NamedTuple):
-    """What was found; ``damaged`` is a sentence for each file that could not be used."""
+    """What was found; ``damaged`` is a sentence for each file that could not be used.
+
+    ``lost``: something was declared, and nobody can tell what.
+    """
 
     declaration: Declaration = Declaration()
     known: tuple[Known, ...] = ()
     damaged: str = ""
+    lost: bool = False
 
 
 class Store:
@@ -50,7 +54,8 @@ class Store:
         declaration, declared_damage = self._read(DECLARED, parse_declaration, empty.declaration)
         known, devices_damage = self._read(DEVICES, _parse_devices, empty.known)
         damaged = " ".join(filter(None, (declared_damage, devices_damage)))
-        return Loaded(declaration, known, damaged)
+        lost = bool(declared_damage) and declaration is empty.declaration
+        return Loaded(declaration, known, damaged, lost)
 
     def save(self, declaration: Declaration, known: tuple[Known, ...]) -> bool:
         """Store both durably; tell whether anything differed. What is equal is not written."""

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The part of <linux/vfio.h> spoken here, spelled as the kernel spells it.
 
-Numbers and layouts only. What calls the kernel lives in touch/device.py.
+Numbers and layouts only. What calls the kernel lives in touch/kernel.py.
 """
 
 from __future__ import annotations

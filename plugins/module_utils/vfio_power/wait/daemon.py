@@ -9,17 +9,20 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Callable, Optional, TypeVar
 
 from ..hold.errands import Errands
-from ..hold.grip import Grips
+from ..hold.grips import Grips, Kept
 from ..hold.keeper import Keeper
-from ..hold.surroundings import Timer
+from ..hold.surroundings import DescriptorStore, Timer
 from ..hold.table import Tables
 from ..hold.windows import Windows
-from ..touch.device import Kernel, Linux
+from ..touch.fdstore import FdStore
+from ..touch.graces import Graces
+from ..touch.kernel import Kernel, Linux
 from ..touch.leases import Leases
+from ..touch.records import Records
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import Uevents, UeventsLost, described
@@ -30,11 +33,12 @@ from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
 from .loop import Loop
 from .server import Server
 from .service import Service
-from .steward import STOP_WITHIN, Settings, Steward, first_start_in_this_boot
-from .systemd import Notifier, listening_sockets
+from .steward import Settings, Steward, first_start_in_this_boot
+from .systemd import Notifier, handed_over
 from .workers import Outcome, Workers
 
 T = TypeVar("T")
+REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
 WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
 _LOUD = {"refused": WARNING, "woken-foreign": NOTICE, "requested": NOTICE}
 
@@ -105,6 +109,8 @@ class Daemon:
         kernel: Kernel,
         environ: Mapping[str, str],
         manager: Notifier,
+        store: DescriptorStore,
+        kept: Iterable[Kept],
         sysfs: Sysfs,
         dev: str = "/dev",
         clock: Callable[[], float] = time.monotonic,
@@ -117,19 +123,24 @@ class Daemon:
         self.loop = Loop(failed=tell_failure, clock=clock)
         self.workers = Workers(self.loop, settings.workers)
         self.clerk = Workers(self.loop, 1)  # for the table; devices may keep all others
-        errands = Errands(sysfs, Grips(kernel, dev), dev)
+        self._grips = Grips(kernel, store, dev)
+        self._kept = list(kept)
+        errands = Errands(sysfs, self._grips, dev)
         around = Around(self.loop, self.workers)
-        self.keeper = Keeper(around, errands, Windows(clock), self._happened)
-        store = Store(environ.get("STATE_DIRECTORY", "/var/lib/vfio-power"))
-        tables = Tables(store, sysfs, described)
+        records = Records(self._run)
+        self.keeper = Keeper(around, errands, Windows(clock), records, self._happened)
+        declared = Store(environ.get("STATE_DIRECTORY", "/var/lib/vfio-power"))
+        tables = Tables(declared, sysfs, described)
         desk = Around(self.loop, self.clerk)
-        self.steward = Steward(desk, self.keeper, tables, Leases(self._run), settings)
+        self.steward = Steward(
+            desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
+        )
         about = {"boot_id": _boot_id(), "workers": settings.workers, "pid": os.getpid()}
-        self.service = Service(self.keeper, self.steward, about)
+        self.service = Service(self.keeper, self.steward, about, lambda: store.count)
         self.server: Optional[Server] = None
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then let every device go."""
+        """Serve until SIGTERM or SIGINT. What is held then stays with the service manager."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.on_signal(number, self.stop)
         self.begin()
@@ -140,16 +151,15 @@ class Daemon:
         fresh = first_start_in_this_boot(self._run)
         grace = self.steward.settings.boot_grace if fresh else 0.0
         self.loop.watch(self._uevents.fileno(), self._read_uevents)
-        self.steward.start(grace, self._ready)
+        self.steward.start(grace, self._take_over, self._ready)
 
     def stop(self) -> None:
-        """Let go of everything, then end."""
-        self._manager.stopping("letting the devices go")
-        self._manager.extend(STOP_WITHIN)
-        self.steward.stop(self.loop.stop)
+        """End, with no call to a device under way; who wants them let go says so before."""
+        self._manager.stopping(f"{len(self.keeper.held())} devices stay as they are")
+        self.keeper.come_to_rest(self.loop.stop, REST_WITHIN)
 
     def close(self) -> None:
-        """Give back what the helper itself has open; devices were let go by ``stop``."""
+        """Give back what the helper itself has open. Devices are not its own: they stay open."""
         if self.server is not None:
             self.server.close()
         self._listener.close()
@@ -158,6 +168,13 @@ class Daemon:
         self.clerk.close(WRITTEN_WITHIN)
         self.workers.close()
         self.loop.close()
+
+    def _take_over(self) -> None:
+        grips, rest = self._grips.take_over(self._kept)
+        self._kept.clear()
+        self.keeper.take_over(grips, rest)
+        if grips or rest:
+            tell(INFO, f"{len(grips)} devices were held on, {len(rest)} groups are let go")
 
     def _ready(self) -> None:
         # Not before: an answer from an empty table would be believed.
@@ -187,16 +204,28 @@ def main() -> int:
     except ImportError:
         tell(ERROR, "pyudev is missing for this Python: install the package python3-pyudev")
         return 1
-    manager, sockets = Notifier(environ), listening_sockets(environ)
-    if len(sockets) != 1:
+    manager = Notifier(environ)
+    try:
+        handed = handed_over(environ)
+    except ValueError as error:
+        tell(ERROR, f"the service manager keeps a descriptor for another version: {error}")
+        return 1  # it keeps them all; to be started again, perhaps as that version
+    if len(handed.sockets) != 1:
         tell(ERROR, "vfio-powerd is started by systemd: systemctl start vfio-powerd.socket")
         return 1
-    daemon = Daemon(sockets[0], uevents, Linux(), environ, manager, Sysfs())
+    store = FdStore(manager.path, _not_kept)
+    store.kept_before(keepsake.name() for keepsake, _descriptor in handed.kept)
+    listener = handed.sockets[0]
+    daemon = Daemon(listener, uevents, Linux(), environ, manager, store, handed.kept, Sysfs())
     try:
         daemon.run()
     finally:
         daemon.close()
     return 0
+
+
+def _not_kept(error: OSError) -> None:
+    tell(WARNING, f"the service manager does not keep our descriptors: {error}")
 
 
 def _boot_id() -> str:

@@ -55,10 +55,17 @@ def _explain(call: Call, error: Optional[Exception]) -> None:
 class Service:
     """The methods by name, for the server."""
 
-    def __init__(self, keeper: Keeper, steward: Steward, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        steward: Steward,
+        about: Mapping[str, Any],
+        kept: Callable[[], int],
+    ) -> None:
         self._keeper = keeper
         self._steward = steward
         self._about = about
+        self._kept = kept
         self._monitors: list[Call] = []
 
     def methods(self) -> Mapping[str, Callable[[Call], None]]:
@@ -69,6 +76,7 @@ class Service:
             "Apply": self.apply,
             "Release": self.release,
             "Reclaim": self.reclaim,
+            "LetGo": self.let_go,
             "Monitor": self.monitor,
         }
 
@@ -81,6 +89,7 @@ class Service:
                 "api_revision": API_REVISION,
                 "generation": table.declaration.generation,
                 "damaged": table.damaged or None,
+                "kept": self._kept(),
                 **self._about,
             }
         )
@@ -153,6 +162,15 @@ class Service:
             self._keeper.ask(addresses)
 
         self._answer_when_settled(call, addresses, TAKE_WITHIN, begin)
+
+    def let_go(self, call: Call) -> None:
+        """Let every device go and take none any more: the helper is about to be stopped."""
+
+        def gone() -> None:
+            held = [str(address) for address in self._keeper.held()]
+            call.reply({"held": held})
+
+        self._steward.let_all_go(gone)
 
     def monitor(self, call: Call) -> None:
         """Tell everything that happens, after a picture of how things stand."""

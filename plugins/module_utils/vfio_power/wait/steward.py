@@ -18,6 +18,7 @@ from ..hold.keeper import Keeper
 from ..hold.lending import Lending
 from ..hold.surroundings import Surroundings
 from ..hold.table import Table, Tables
+from ..touch.graces import Graces
 from ..touch.leases import Leases
 from ..touch.udev import Uevent
 from ..words.address import PciAddress
@@ -53,12 +54,14 @@ class Steward:
         keeper: Keeper,
         tables: Tables,
         leases: Leases,
+        graces: Graces,
         settings: Settings,
     ) -> None:
         self.settings = settings
         self._around = around
         self._keeper = keeper
         self._tables = tables
+        self._graces = graces
         self.looking = False
         self._look_again = False
         self._bound: set[PciAddress] = set()
@@ -66,13 +69,19 @@ class Steward:
             around, leases, self._leases_ended, _leases_unwritten
         )
 
-    def start(self, grace: float, ready: Callable[[], None]) -> None:
-        """Load what is declared; take it after a grace, or at once where that is 0."""
+    def start(self, grace: float, take_over: Callable[[], None], ready: Callable[[], None]) -> None:
+        """Load what is declared; take it after a grace, or at once where that is 0.
+
+        ``take_over`` brings what a helper before us held, once its rules are known.
+        """
         self.lending.restore()
 
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
+            take_over()
             self._installed(table, error)
-            self._take_later(self._keeper.table.known, grace)
+            left = self._graces.load()
+            for address in self._keeper.table.known:
+                self._take_later([address], left.get(address, grace))
             ready()
 
         self._around.submit("table", self._tables.reload, loaded)
@@ -104,10 +113,10 @@ class Steward:
             self.looking = True
             self._around.call_later(MOMENT, self._look)
 
-    def stop(self, stopped: Callable[[], None]) -> None:
-        """Let every device go, side by side, then say so."""
-        tell(INFO, f"stopping: letting {len(self._keeper.held())} devices go")
-        self._keeper.let_all_go(stopped, STOP_WITHIN)
+    def let_all_go(self, gone: Callable[[], None]) -> None:
+        """Let every device go, side by side, take none any more, then say so."""
+        tell(INFO, f"letting {len(self._keeper.held())} devices go")
+        self._keeper.let_all_go(gone, STOP_WITHIN)
 
     def _look(self) -> None:
         self._look_again = False  # what came until now is seen by this look
@@ -146,6 +155,10 @@ class Steward:
     def _take_later(self, addresses: Iterable[PciAddress], seconds: float) -> None:
         free = [a for a in addresses if not self._keeper.leases_on(a)]
         self._keeper.permits.grant_later(free, seconds)
+        try:
+            self._graces.save(self._keeper.permits.left())
+        except OSError as error:
+            tell(WARNING, f"{error}: graces end if the helper restarts")
 
     def _installed(self, table: Optional[Table], error: Optional[Exception]) -> None:
         if table is None:

@@ -8,6 +8,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, MutableMapping
+from typing import NamedTuple
+
+from ..think.keepsakes import FAMILY, Keepsake, parse_name
+from ..touch.notify import notify
+from ..words.descriptor import OwnedFd
 
 FIRST_DESCRIPTOR = 3
 
@@ -17,7 +22,7 @@ class Notifier:
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         path = environ.pop("NOTIFY_SOCKET", "")
-        self._path = "\0" + path[1:] if path.startswith("@") else path
+        self.path = "\0" + path[1:] if path.startswith("@") else path
 
     def ready(self, status: str = "") -> None:
         """The start is done: clients are served."""
@@ -36,15 +41,12 @@ class Notifier:
         self._tell({"EXTEND_TIMEOUT_USEC": str(int(seconds * 1_000_000))})
 
     def _tell(self, words: Mapping[str, str]) -> None:
-        if not self._path:
+        if not self.path:
             return
-        message = "\n".join(f"{name}={word}" for name, word in words.items() if word)
-        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        with socket.socket(socket.AF_UNIX, kind) as manager:
-            try:
-                manager.sendto(message.encode(), self._path)
-            except OSError:
-                return  # a manager that is not listening must not stop us
+        try:
+            notify(self.path, words)
+        except OSError:
+            return  # a manager that is not listening must not stop us
 
 
 def inherited_descriptors(environ: MutableMapping[str, str]) -> list[tuple[str, int]]:
@@ -64,6 +66,23 @@ def inherited_descriptors(environ: MutableMapping[str, str]) -> list[tuple[str, 
     return list(zip(names, numbers))
 
 
-def listening_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
-    """Return the sockets that systemd opened for the service."""
-    return [socket.socket(fileno=number) for _name, number in inherited_descriptors(environ)]
+class Handed(NamedTuple):
+    """What the manager handed over at the start: by its socket units, and from its store."""
+
+    sockets: list[socket.socket]
+    kept: list[tuple[Keepsake, OwnedFd]]
+
+
+def handed_over(environ: MutableMapping[str, str]) -> Handed:
+    """Sort what was handed over.
+
+    Raises ValueError where a kept descriptor is none of this version's: it has to be left in the
+    store, and so have all others, for a version that knows it.
+    """
+    handed = Handed([], [])
+    for name, number in inherited_descriptors(environ):
+        if name.startswith(FAMILY):
+            handed.kept.append((parse_name(name), OwnedFd(number)))
+        else:
+            handed.sockets.append(socket.socket(fileno=number))
+    return handed

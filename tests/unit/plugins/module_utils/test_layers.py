@@ -111,7 +111,11 @@ def test_only_the_device_layer_calls_ioctl():
         }
         return "ioctl" in named | imported
 
-    assert those_that(names_ioctl) == ["touch/device"]
+    assert those_that(names_ioctl) == ["touch/backends", "touch/device", "touch/kernel"]
+    assert those_that(lambda path: "fcntl" in outside_modules_of(path)) == [
+        "touch/files",  # for its lock
+        "touch/kernel",
+    ]
 
 
 def test_packages_say_nothing():

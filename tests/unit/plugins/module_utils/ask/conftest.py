@@ -29,6 +29,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Daemon
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd import Notifier
 
+from ..fake.fdstore import FakeFdStore
 from ..fake.host import FakeHost
 
 PATIENCE = 10.0  # seconds
@@ -43,6 +44,7 @@ class Place:
         self.code = folder / "code"  # exists where the helper is installed
         self.socket = folder / "socket"
         self.store = Store(str(folder / "state"))
+        self.fdstore = FakeFdStore(self.host.kernel)
         self._daemon: Daemon | None = None
 
     def start_helper(self) -> None:
@@ -65,6 +67,8 @@ class Place:
             self.host.kernel,
             environ,
             Notifier({}),
+            self.fdstore,
+            [],
             self.host.sysfs,
             self.host.dev,
         )
@@ -76,6 +80,7 @@ class Place:
         """Stop it as the service manager does; the program stays installed."""
         if self._daemon is None:
             return
+        Client(str(self.socket)).call("LetGo", timeout=PATIENCE)
         self._daemon.loop.call_soon_threadsafe(self._daemon.stop)
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()

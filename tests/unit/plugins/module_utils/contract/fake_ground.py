@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import Kernel
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.kernel import Kernel
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Facts
 

@@ -15,12 +15,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Protocol, TypeVar, Union
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import (
-    Device,
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.backends import (
     Group,
     Iommufd,
-    Kernel,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import Device
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.kernel import Kernel
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sysfs import Sysfs
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.udev import Uevent
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
@@ -112,10 +112,10 @@ def power(ground: Ground, name: str) -> Power:
 def way_in(ground: Ground, name: str) -> Way:
     """Open what stands before the device: its group in a container, or an iommufd."""
     if ground.backend == "cdev":
-        return Iommufd(ground.kernel, ground.dev)
+        return Iommufd.open(ground.kernel, ground.dev)
     number = facts(ground, name).iommu_group
     assert number is not None
-    return Group(number, ground.kernel, ground.dev)
+    return Group.open(number, ground.kernel, ground.dev)
 
 
 def open_by(way: Way, ground: Ground, name: str) -> Device:

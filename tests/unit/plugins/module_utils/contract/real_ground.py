@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import (
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.kernel import (
     Kernel,
     Linux,
 )

@@ -10,7 +10,7 @@ import select
 import threading
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import (
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.backends import (
     Group,
     GroupNotViable,
     Iommufd,
@@ -97,8 +97,8 @@ def test_an_iommufd_may_be_closed_before_its_device(ground: Ground) -> None:
 def test_a_group_in_use_cannot_be_had_by_its_device_node(ground: Ground) -> None:
     number = facts(ground, COLD).iommu_group
     assert number is not None
-    group = Group(number, ground.kernel, ground.dev)
-    way = Iommufd(ground.kernel, ground.dev)
+    group = Group.open(number, ground.kernel, ground.dev)
+    way = Iommufd.open(ground.kernel, ground.dev)
     with refused(errno.EBUSY):
         open_by(way, ground, COLD)
     way.close()
@@ -116,7 +116,7 @@ def test_a_group_knows_no_stranger(ground: Ground) -> None:
 
 @only("cdev")
 def test_a_group_belongs_to_one_iommufd(ground: Ground) -> None:
-    other = Iommufd(ground.kernel, ground.dev)
+    other = Iommufd.open(ground.kernel, ground.dev)
     with held(ground, TWIN), refused(errno.EPERM):
         open_by(other, ground, OTHER_TWIN)
     other.close()

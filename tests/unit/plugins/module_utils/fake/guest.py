@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import (
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.backends import (
     Group,
     Iommufd,
 )
@@ -31,11 +31,11 @@ class Guest:
         with ExitStack() as opening:
             try:
                 if device.cdev:
-                    iommufd = Iommufd(kernel, host.dev)
+                    iommufd = Iommufd.open(kernel, host.dev)
                     opening.callback(iommufd.close)
                     opening.callback(iommufd.device(device.address, device.cdev).close)
                 else:
-                    group = Group(device.group, kernel, host.dev)
+                    group = Group.open(device.group, kernel, host.dev)
                     opening.callback(group.close)
                     opening.callback(group.device(device.address).close)
             except KernelRefused as refused:

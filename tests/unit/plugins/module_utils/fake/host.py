@@ -5,7 +5,7 @@
 
     host = FakeHost(tmp_path)
     nic = host.add("0000:02:00.0")            # on vfio-pci, D3cold when it sleeps
-    way = Group(nic.group, host.kernel, host.dev)
+    way = Group.open(nic.group, host.kernel, host.dev)
     device = way.device(nic.address)
     host.touch_device(nic.address)            # somebody runs lspci
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel of a FakeHost, as touch/device.py asks it: open, ioctl and close.
+"""The kernel of a FakeHost, as touch/kernel.py asks it: open, ioctl and close.
 
 Descriptors are real ones, so that a leak is seen. What the files behind them do is in nodes.py,
 what can be made to go wrong in trouble.py.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FakeKernel:
-    """Another touch.device.Kernel. Each process of the host has one, with its own descriptors."""
+    """Another touch.kernel.Kernel. Each process of the host has one, with its own descriptors."""
 
     def __init__(self, host: FakeHost, calls: list[Call]) -> None:
         self._host = host
@@ -59,12 +59,14 @@ class FakeKernel:
         """Close a descriptor. A device may take its time, and is closed whatever is answered."""
         file = self.file(fd)
         number = 0
-        if isinstance(file, OpenDevice):
+        last = list(self._files.values()).count(file) <= 1
+        if last and isinstance(file, OpenDevice):
             number = self._meet([Call("close", file.device.address)], answers=True)
         with self._host.changed:
-            del self._files[fd]
+            self._files.pop(fd, None)
             os.close(fd)
-            file.close()
+            if last:
+                file.close()
             self._host.changed.notify_all()
         if number:
             raise refusal(number)
@@ -81,6 +83,13 @@ class FakeKernel:
         fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._files[fd] = file
         return fd
+
+    def copy(self, fd: int) -> int:
+        """Return another descriptor of the same open file, for another process to have."""
+        number = os.dup(fd)
+        if fd in self._files:
+            self._files[number] = self._files[fd]
+        return number
 
     def _behind(self, path: str) -> list[FakeDevice]:
         """Return the devices of a group's or a device's node."""

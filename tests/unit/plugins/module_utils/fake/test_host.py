@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import Group
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.backends import Group
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.eventfd import (
     drain,
     eventfd,
@@ -92,7 +92,7 @@ def test_a_refusal_ends_after_its_times(host: FakeHost) -> None:
 
 def test_calls_are_noted_in_order(host: FakeHost) -> None:
     nic = host.add("0000:02:00.0")
-    way = Group(nic.group, host.kernel, host.dev)
+    way = Group.open(nic.group, host.kernel, host.dev)
     device = way.device(nic.address)
     device.enter_low_power()
     device.close()
@@ -112,7 +112,7 @@ def test_an_unbind_gives_up_when_the_holder_does_not_let_go(host: FakeHost) -> N
 
 def test_nobody_can_open_a_device_that_is_being_unbound(host: FakeHost) -> None:
     nic = host.add("0000:02:00.0")
-    way = Group(nic.group, host.kernel, host.dev)
+    way = Group.open(nic.group, host.kernel, host.dev)
     device, request = way.device(nic.address), eventfd()
     device.signal_requests(request)
     unbinding = threading.Thread(target=host.unbind, args=(nic.address,))
@@ -129,7 +129,7 @@ def test_nobody_can_open_a_device_that_is_being_unbound(host: FakeHost) -> None:
 
 def test_a_device_without_power_management_sleeps_on_paper_only(host: FakeHost) -> None:
     edu = host.add("0000:02:00.0", depth="D0")
-    way = Group(edu.group, host.kernel, host.dev)
+    way = Group.open(edu.group, host.kernel, host.dev)
     device = way.device(edu.address)
     device.enter_low_power()
     power = host.sysfs.power(edu.address)

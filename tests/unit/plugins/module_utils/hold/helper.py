@@ -9,10 +9,11 @@ Time is the real one until a test lets it jump, so that nobody sits through a gr
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar
 
@@ -24,11 +25,13 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import MOMENT
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd import Notifier
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.descriptor import OwnedFd
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperUnreachable,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
 
+from ..fake.fdstore import FakeFdStore
 from ..fake.host import FakeHost
 
 PATIENCE = 10.0  # seconds that a state gets to come about
@@ -68,6 +71,7 @@ class Helper:
             **{f"VFIO_POWER_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self.client = Client(str(folder / "socket"), timeout=PATIENCE)
+        self.store = FakeFdStore(host.kernel)
         self._thread: Optional[threading.Thread] = None
 
     def start(self) -> None:
@@ -85,6 +89,8 @@ class Helper:
             host.kernel,
             self.environ,
             Notifier({}),
+            self.store,
+            self.store.hand_over(),
             host.sysfs,
             host.dev,
             self.clock,
@@ -95,26 +101,53 @@ class Helper:
         self.client.call("GetStatus")  # answered once it is ready
 
     def stop(self) -> None:
-        """Stop it as SIGTERM does."""
+        """Stop it as the service manager does on systemctl stop: what it holds is let go before."""
         if self._thread is None:
             return
+        self.client.call("LetGo", timeout=PATIENCE + 60)
+        self.terminate()
+        self.store.clear()
+
+    def terminate(self) -> None:
+        """End it as SIGTERM does, which is all that a restart is."""
+        assert self._thread is not None
         self.daemon.loop.call_soon_threadsafe(self.daemon.stop)
-        self._thread.join(PATIENCE)
-        assert not self._thread.is_alive(), "the helper does not stop"
-        self.daemon.close()
-        self._thread = None
+        self._end()
+
+    def kill(self) -> None:
+        """End it as SIGKILL does, between two of its steps."""
+        self.daemon.loop.call_soon_threadsafe(self.daemon.loop.stop)
+        self._end()
 
     def restart(self) -> None:
-        """Stop it and start it again in the same boot."""
-        self.stop()
+        """Stop it with SIGTERM and start it again in the same boot."""
+        self.terminate()
         self.start()
 
     def boot(self) -> None:
         """Stop it and start it again in another boot, which empties /run."""
         self.stop()
-        for path in self.run.iterdir():
-            path.unlink()
+        shutil.rmtree(self.run)
+        self.run.mkdir()
         self.start()
+
+    def _end(self) -> None:
+        assert self._thread is not None
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "the helper does not end"
+        self.daemon.close()
+        for descriptor in list(self._descriptors()):
+            descriptor.close()  # as the end of a process does
+        self._thread = None
+
+    def _descriptors(self) -> Iterator[OwnedFd]:
+        """Return what is held, by looking into the parts: the helper itself never closes it so."""
+        for holder in self.daemon.keeper._holders.values():
+            if holder.grip is not None:
+                yield holder.grip.device.node
+                yield from holder.grip.counters
+        for shared in self.daemon._grips._shared.values():
+            yield shared.way_in.node
 
     def apply(
         self,

@@ -11,13 +11,15 @@ import os
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.errands import Errands
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.failures import NotOurs
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grip import Grip, Grips
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grip import Grip
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grips import Grips
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import Action
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Known
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     VfioPowerError,
 )
 
+from ..fake.fdstore import FakeFdStore
 from ..fake.host import FakeDevice, FakeHost
 
 
@@ -26,7 +28,8 @@ class Worker:
 
     def __init__(self, host: FakeHost) -> None:
         self.host = host
-        self.errands = Errands(host.sysfs, Grips(host.kernel, host.dev), host.dev)
+        self.store = FakeFdStore(host.kernel)
+        self.errands = Errands(host.sysfs, Grips(host.kernel, self.store, host.dev), host.dev)
 
     def run(self, action: Action, device: FakeDevice, grip: Grip | None = None) -> Grip | None:
         known = Known(device.address, device.identity, "rule")

@@ -11,7 +11,10 @@ from contextlib import ExitStack
 from typing import Callable, Optional, cast
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grip import Grip
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grip import (
+    Counters,
+    Grip,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.holder import Holder
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import (
     Action,
@@ -19,7 +22,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy
     State,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import Device
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.eventfd import eventfd
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.eventfd import (
+    eventfd,
+    signalled,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Failure
 
@@ -46,21 +52,23 @@ class World:
         self.asked: list[Action] = []
         self.events: list[str] = []
         self.settlings = 0
+        self.resting = False
+        self.remembered: list[
+            tuple[State, int, bool]
+        ] = []  # state, wakes, and nothing is signalled
         self.own = False
         self.holder = Holder(NIC, self, self)  # type: ignore[arg-type]
         self.holder.delay = 5.0
         self._nodes = ExitStack()
-        wake, request = eventfd(), eventfd()
-        self._nodes.callback(wake.close)
-        self._nodes.callback(request.close)
-        self.grip = Grip(cast(Device, None), wake, request, 1, "group", ExitStack())
+        counters = Counters(*(self._nodes.enter_context(eventfd()) for _counter in range(3)))
+        self.grip = Grip(cast(Device, None), counters, 1, "group")
 
     def close(self) -> None:
         self._nodes.close()
 
     def signal(self, times: int = 1) -> None:
         for _time in range(times):
-            os.write(self.grip.wake.fileno(), ONE)
+            os.write(self.grip.counters.wake.fileno(), ONE)
 
     def answer(self, failure: Optional[Failure] = None) -> None:
         """Let the worker's last action end."""
@@ -102,6 +110,9 @@ class World:
     def settled(self, _holder: Holder) -> None:
         self.settlings += 1
 
+    def remember(self, holder: Holder) -> None:
+        self.remembered.append((holder.state, holder.wakes.total, drained(self.grip)))
+
     # What it asks of its surroundings.
 
     def clock(self) -> float:
@@ -116,6 +127,10 @@ class World:
 
     def unwatch(self, fd: int) -> None:
         del self.watched[fd]
+
+
+def drained(grip: Grip) -> bool:
+    return not signalled(grip.counters.wake)
 
 
 @pytest.fixture
@@ -261,8 +276,8 @@ def test_a_device_that_did_not_come_back_says_so_after_its_close(
 
 
 def test_a_request_is_passed_on_once(world: World, holder: Holder) -> None:
-    os.write(world.grip.request.fileno(), ONE)
-    world.watched[world.grip.request.fileno()]()
-    world.watched[world.grip.request.fileno()]()
+    os.write(world.grip.counters.request.fileno(), ONE)
+    world.watched[world.grip.counters.request.fileno()]()
+    world.watched[world.grip.counters.request.fileno()]()
     assert world.events == ["requested"]
     assert holder.state is State.ARMED  # the keeper decides

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.backends import (
+    Group,
+    Iommufd,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import (
     FEATURES,
     Device,
-    Group,
-    Iommufd,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     KernelRefused,
@@ -37,7 +39,7 @@ def nic(host: FakeHost) -> FakeDevice:
 
 @contextmanager
 def held(host: FakeHost, card: FakeDevice) -> Iterator[Device]:
-    way = Group(card.group, host.kernel, host.dev)
+    way = Group.open(card.group, host.kernel, host.dev)
     device = way.device(card.address)
     try:
         yield device
@@ -77,7 +79,7 @@ def test_a_refusal_names_operation_device_errno_and_next_step(
 ) -> None:
     guest = host.guest(nic.address)
     with pytest.raises(KernelRefused) as caught:
-        Group(nic.group, host.kernel, host.dev)
+        Group.open(nic.group, host.kernel, host.dev)
     guest.stop()
     assert caught.value.message == (
         "IOMMU group 1: cannot open the group: EBUSY (Device or resource busy)"
@@ -94,7 +96,7 @@ def test_a_reset_of_the_slot_under_way_is_waited_for(host: FakeHost, nic: FakeDe
 
 def test_a_reset_that_never_ends_is_told(host: FakeHost, nic: FakeDevice) -> None:
     host.refuse(nic.address, "open", errno.EAGAIN)
-    way = Group(nic.group, host.kernel, host.dev)
+    way = Group.open(nic.group, host.kernel, host.dev)
     with pytest.raises(KernelRefused) as caught:
         way.device(nic.address)
     way.close()
@@ -108,7 +110,7 @@ def test_a_way_in_that_fails_half_way_leaves_nothing_open(
 ) -> None:
     host.refuse(nic.address, operation, errno.EPERM)
     with pytest.raises(KernelRefused):
-        Group(nic.group, host.kernel, host.dev)
+        Group.open(nic.group, host.kernel, host.dev)
     host.refuse(nic.address, operation, 0)
     host.guest(nic.address).stop()
 
@@ -118,7 +120,7 @@ def test_a_node_that_cannot_be_bound_is_closed(tmp_path: Path) -> None:
     nic = host.add("0000:02:00.0")
     assert nic.cdev is not None
     host.refuse(nic.address, "open", errno.ENODEV)
-    way = Iommufd(host.kernel, host.dev)
+    way = Iommufd.open(host.kernel, host.dev)
     with pytest.raises(KernelRefused, match="cannot open: ENODEV"):
         way.device(nic.address, nic.cdev)
     way.close()
@@ -136,7 +138,7 @@ def test_a_device_that_does_not_wake_answers_nothing(host: FakeHost, nic: FakeDe
 
 def test_a_close_that_complains_closes_all_the_same(host: FakeHost, nic: FakeDevice) -> None:
     host.refuse(nic.address, "close", errno.EIO, times=1)
-    way = Group(nic.group, host.kernel, host.dev)
+    way = Group.open(nic.group, host.kernel, host.dev)
     device = way.device(nic.address)
     with pytest.raises(KernelRefused, match="cannot close: EIO"):
         device.close()

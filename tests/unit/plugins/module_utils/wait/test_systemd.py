@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd import (
     Notifier,
+    handed_over,
     inherited_descriptors,
-    listening_sockets,
 )
 
 
@@ -63,29 +63,35 @@ def test_descriptors_for_another_process_are_not_taken() -> None:
 
 @pytest.mark.parametrize("count", ["", "0", "-1", "many"])
 def test_without_descriptors_there_is_no_socket(count: str) -> None:
-    assert listening_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count}) == []
+    assert handed_over({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count}) == ([], [])
 
 
 CHILD = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="vfio-powerd.socket")
+os.dup2(os.open("/dev/null", os.O_RDWR), 4)
+names = "vfio-powerd.socket:" + os.environ["KEPT"]
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES=names)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import systemd
-(listening,) = systemd.listening_sockets(os.environ)
+(listening,), ((keepsake, wake),) = systemd.handed_over(os.environ)
+assert keepsake.name() == os.environ["KEPT"], keepsake
+assert wake.fileno() == 4
 client, _address = listening.accept()
 client.sendall(b"inheritable" if os.get_inheritable(3) else b"closed on exec")
 """
 
 
-def test_a_socket_of_the_manager_is_served(tmp_path: Path) -> None:
+def test_a_socket_is_served_and_what_was_kept_is_known(tmp_path: Path) -> None:
     root = __file__.partition("/ansible_collections/")[0]
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
         listening.listen()
         number = listening.fileno()
         child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(number), root], pass_fds=[number]
+            [sys.executable, "-c", CHILD, str(number), root],
+            pass_fds=[number],
+            env={**os.environ, "KEPT": "vfp1.wake.0000-02-00.0.g9"},
         )
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(20)

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each held device stood last, for a helper that takes over from one that died.
+
+One small file per device below /run, so that the records end with the boot as the hold does.
+Nothing is synced: they have to outlive a process, not the host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple, Optional
+
+from ..think.policy import State
+from ..think.wire import Fields, wakes_from_json
+from ..words.address import PciAddress
+from ..words.errors import InputError
+from ..words.report import Wakes
+
+FOLDER = "holds"
+
+
+class Record(NamedTuple):
+    """A device as it was last known. A state in which a worker has it stands for an intent."""
+
+    state: State
+    wakes: Wakes = Wakes()
+    entered: Optional[float] = None  # seconds since the epoch
+    waiting_until: Optional[float] = None  # seconds since the epoch
+
+
+class Records:
+    """The records of this boot."""
+
+    def __init__(self, run_folder: str) -> None:
+        self._folder = f"{run_folder}/{FOLDER}"
+
+    def load(self) -> dict[PciAddress, Record]:
+        """Read all. One that cannot be read is left out: then nothing is known of its device."""
+        found = {}
+        for name in _names(self._folder):
+            try:
+                with open(f"{self._folder}/{name}", "rb") as file:
+                    found[PciAddress.parse(name)] = _parse(file.read())
+            except (OSError, ValueError, RecursionError, InputError):
+                continue
+        return found
+
+    def save(self, address: PciAddress, record: Record) -> None:
+        """Write a record in one step. Raises OSError."""
+        os.makedirs(self._folder, 0o700, exist_ok=True)
+        path = f"{self._folder}/{address}"
+        with open(path + ".new", "w", encoding="ascii") as file:
+            json.dump({**record._asdict(), "wakes": record.wakes._asdict()}, file)
+        os.replace(path + ".new", path)
+
+    def remove(self, address: PciAddress) -> None:
+        """Forget a device that is held no longer."""
+        try:
+            os.unlink(f"{self._folder}/{address}")
+        except FileNotFoundError:
+            return
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _parse(content: bytes) -> Record:
+    fields = Fields(json.loads(content), "record")
+    return Record(
+        state=State(fields.need("state", str)),
+        wakes=fields.inner("wakes", wakes_from_json) or Wakes(),
+        entered=fields.number("entered"),
+        waiting_until=fields.number("waiting_until"),
+    )
