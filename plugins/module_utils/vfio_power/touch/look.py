@@ -26,7 +26,7 @@ from ..words.facts import Facts, HostFacts
 from ..words.report import Drift
 from .client import Client
 from .helper import CODE, Answer, ask
-from .openers import openers, openers_of
+from .openers import MANAGER, openers, openers_of
 from .store import Loaded
 from .sysfs import Sysfs
 from .view import DeviceView, HostView, Opener
@@ -90,7 +90,7 @@ def look(
     if name is not None and not wholly:
         devices.update(name({it: devices[it] for it in shown if it in devices}))
     if root and _any_free(shown, ground):
-        ground = ground._replace(openers=openers(proc, ground.answer.helper.pid))
+        ground = ground._replace(openers=openers(proc, _ours(ground.answer)))
     views = tuple(_view(address, ground, sysfs) for address in shown)
     return HostView(
         host=ground.host,
@@ -102,6 +102,11 @@ def look(
         drift=_host_drift(ground, loaded.damaged),
         limited=not root,
     )
+
+
+def _ours(answer: Answer) -> tuple[Optional[int], ...]:
+    """Return the processes that have nodes open for the helper, as long as it runs."""
+    return (answer.helper.pid, MANAGER) if answer.helper.pid else ()
 
 
 class _Ground(NamedTuple):

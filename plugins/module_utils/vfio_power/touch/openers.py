@@ -9,7 +9,7 @@ Only root sees the descriptors of others. Pid and command name are all that is r
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Optional
 
 from ..words.facts import Facts
@@ -18,11 +18,17 @@ from .view import Opener
 NODES = "/dev/vfio/"
 
 
-def openers(proc: str = "/proc", without: Optional[int] = None) -> dict[str, tuple[Opener, ...]]:
-    """Return the openers of each VFIO node by its path, leaving out one process."""
+MANAGER = 1
+"""The service manager's pid: what it has open, it keeps for the helper."""
+
+
+def openers(
+    proc: str = "/proc", without: Container[Optional[int]] = ()
+) -> dict[str, tuple[Opener, ...]]:
+    """Return the openers of each VFIO node by its path, leaving out some processes."""
     found: dict[str, tuple[Opener, ...]] = {}
     for pid in _numbers(proc):
-        nodes = set() if pid == without else set(_nodes(f"{proc}/{pid}/fd"))
+        nodes = set() if pid in without else set(_nodes(f"{proc}/{pid}/fd"))
         opener = Opener(pid, _command(f"{proc}/{pid}/comm")) if nodes else None
         for node in nodes:
             found[node] = (*found.get(node, ()), *filter(None, (opener,)))

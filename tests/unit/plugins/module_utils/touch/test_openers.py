@@ -53,7 +53,7 @@ def test_a_group_and_a_node_of_its_own_both_mean_the_device(tmp_path: Path) -> N
 
 def test_the_helper_itself_is_left_out(tmp_path: Path) -> None:
     process(tmp_path, 700, "python3", "/dev/vfio/15")
-    assert openers(str(tmp_path), without=700) == {}
+    assert openers(str(tmp_path), without=[700]) == {}
 
 
 def test_one_that_has_it_open_twice_is_named_once(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_real_process_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[file.fileno()]
         ) as child,
     ):
-        found = openers(without=os.getpid())
+        found = openers(without=[os.getpid()])
         child.communicate(b"\n", timeout=20)
     [[opener]] = list(found.values())
     assert opener.pid == child.pid

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of a dying helper have in common, on each Debian."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from .managed import ManagedHost
+
+CARDS = ("nic", "disk", "rng", "spare")
+A_KILL = 30
+"""Seconds that one kill may take at most: a restart, and what was declared meanwhile."""
+
+_SCRIPT = Path(__file__).parent / "scripts" / "kills.py"
+
+
+def main_pid(host: ManagedHost) -> int:
+    """The helper's process, 0 while there is none."""
+    return int(host.lab.ssh("systemctl show -P MainPID vfio-powerd").stdout)
+
+
+def kept(host: ManagedHost) -> int:
+    """How many descriptors the service manager keeps for the helper."""
+    return int(host.lab.ssh("systemctl show -P NFileDescriptorStore vfio-powerd").stdout)
+
+
+def came_back(host: ManagedHost, before: int) -> None:
+    """Wait until another helper serves."""
+
+    def serves() -> bool:
+        state = host.lab.ssh("systemctl is-active vfio-powerd", check=False).stdout.strip()
+        return state == "active" and main_pid(host) not in (0, before)
+
+    host.lab.wait_for(serves, 30, "another helper to serve")
+
+
+def wakes(host: ManagedHost, card: str) -> dict[str, Any]:
+    """What the helper counted of a device's wakes."""
+    (device,) = host.info(devices=[{"address": host.address(card)}])["devices"]
+    found: dict[str, Any] = device["wakes"]
+    return found
+
+
+def kills(host: ManagedHost, times: int) -> None:
+    """Kill the helper at random moments; nothing may move but by what is declared."""
+    seed = int(time.time())
+    words = " ".join([str(times), str(seed), *(host.address(card) for card in CARDS)])
+    told = host.lab.ssh(
+        f"python3 -I - {words}", input=_SCRIPT.read_text(encoding="utf-8"), timeout=times * A_KILL
+    )
+    found = json.loads(told.stdout)
+    about = f"seed {seed}: {told.stdout}"
+    assert found["rounds"] == times, about
+    assert found["restarts"] > times / 2, about  # some kills meet a helper that just starts
+    assert found["moved"] == [], about
+    assert found["not_reached"] == [], about
+    stored, held = found["kept"]
+    assert stored == 5 * held, about
+    assert not any(found["foreign"].values()), about

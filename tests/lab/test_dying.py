@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A helper that dies moves no device: killed, restarted, out of memory, under a new manager."""
+
+from __future__ import annotations
+
+import pytest
+
+from .declared import DELAY
+from .dying import CARDS, came_back, kept, kills, main_pid, wakes
+from .managed import ManagedHost
+
+LAB = {"shape": "standard"}
+
+DEATHS = {
+    "killed": "systemctl kill -s KILL vfio-powerd",
+    "restarted": "systemctl restart vfio-powerd",
+    "under a new manager": "systemctl daemon-reexec; systemctl kill -s KILL vfio-powerd",
+    "out of memory": "systemctl set-property --runtime vfio-powerd MemoryMax=2M MemorySwapMax=0;"
+    " vfio-powerctl list >/dev/null; sleep 0.1; while [ $(systemctl show -P Result vfio-powerd) !="
+    " oom-kill ]; do vfio-powerctl list >/dev/null; done;"
+    " systemctl set-property --runtime vfio-powerd MemoryMax=infinity",
+}
+
+
+@pytest.mark.parametrize("way", DEATHS)
+def test_no_device_moves_when_the_helper_dies(main: ManagedHost, way: str) -> None:
+    before, pid, store = main.seen(*CARDS), main_pid(main), kept(main)
+    assert store == 5 * len(CARDS)
+    main.lab.ssh(DEATHS[way], check=False)
+    came_back(main, pid)
+    after = main.seen(*CARDS)
+    for card in ("nic", "disk", "rng"):
+        assert after[card].active_ms == before[card].active_ms, f"{card} was woken"
+        assert after[card].runtime_status == "suspended"
+    assert after["spare"].power_state == "D0"
+    assert not any(main.openable(card) for card in CARDS)
+    assert kept(main) == store
+    answer = main.info()
+    assert not answer["drifted"], answer["drift"]
+
+
+def test_a_wake_while_nobody_was_there_is_counted(main: ManagedHost) -> None:
+    before, pid = wakes(main, "nic"), main_pid(main)
+    address = main.address("nic")
+    main.lab.ssh(f"systemctl kill -s KILL vfio-powerd; lspci -s {address}")
+    assert main.power_state("nic") == "D0"
+    came_back(main, pid)
+    main.reaches("nic", "D3cold", seconds=DELAY + 10)
+    after = wakes(main, "nic")
+    assert (after["total"], after["foreign"]) == (before["total"] + 1, before["foreign"] + 1)
+
+
+def test_killed_at_any_moment_it_reaches_what_is_declared(main: ManagedHost) -> None:
+    kills(main, times=20)
+
+
+def test_a_stop_lets_all_devices_go_side_by_side(main: ManagedHost) -> None:
+    main.lab.ssh("systemctl stop vfio-powerd")
+    assert kept(main) == 0
+    for card in CARDS:
+        assert main.openable(card)
+        assert main.power_state(card) == "D0"
+    journal = main.lab.ssh("journalctl -u vfio-powerd -o cat -n 20").stdout
+    assert "letting 4 devices go" in journal, "they were closed by the service manager instead"
+    main.lab.ssh("systemctl start vfio-powerd")
+    main.reaches("nic", "D3cold")
