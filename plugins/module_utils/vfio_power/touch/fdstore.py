@@ -65,7 +65,7 @@ class FdStore:
         try:
             for words, descriptors in messages:
                 notify(self._path, words, descriptors, PATIENCE)
-            barrier(self._path)
+            barrier(self._path, PATIENCE)
         except OSError as error:
             self._failed(error)
 

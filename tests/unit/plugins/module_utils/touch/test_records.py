@@ -1,0 +1,66 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a helper leaves to the next one: how devices stand, and which graces run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import State
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.graces import Graces
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.records import (
+    FOLDER,
+    Record,
+    Records,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Wakes
+
+NIC = PciAddress.parse("0000:41:00.0")
+DISK = PciAddress.parse("0000:42:00.0")
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    records = Records(str(tmp_path))
+    armed = Record(State.ARMED, Wakes(7, 3, 1000.5), 900.25)
+    records.save(NIC, Record(State.TAKING))
+    records.save(NIC, armed)
+    waiting = Record(State.WAITING, Wakes(1, 0, 2.0), 1.0, 7.5)
+    records.save(DISK, waiting)
+    assert Records(str(tmp_path)).load() == {NIC: armed, DISK: waiting}
+    records.remove(NIC)
+    records.remove(NIC)
+    assert records.load() == {DISK: waiting}
+
+
+def test_nothing_is_known_where_nothing_was_written(tmp_path: Path) -> None:
+    assert Records(str(tmp_path)).load() == {}
+    assert Graces(str(tmp_path)).load() == {}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "gone"}', '{"state": 5}', "\0"])
+def test_a_damaged_record_hides_no_other(tmp_path: Path, content: str) -> None:
+    records = Records(str(tmp_path))
+    records.save(NIC, Record(State.ENTRY))
+    (tmp_path / FOLDER / str(DISK)).write_text(content)
+    (tmp_path / FOLDER / f"{DISK}.new").write_text(content)
+    assert records.load() == {NIC: Record(State.ENTRY)}
+
+
+def test_records_are_for_their_owner_alone(tmp_path: Path) -> None:
+    Records(str(tmp_path)).save(NIC, Record(State.ENTRY))
+    assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700
+
+
+def test_graces_go_on_where_they_were(tmp_path: Path) -> None:
+    graces = Graces(str(tmp_path))
+    graces.save({NIC: 60.0, DISK: -1.0})
+    assert graces.load() == {NIC: pytest.approx(60.0, abs=1)}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"x": 1}', '{"0000:41:00.0": "soon"}'])
+def test_damaged_graces_count_as_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "graces.json").write_text(content)
+    assert Graces(str(tmp_path)).load() == {}
