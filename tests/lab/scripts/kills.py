@@ -92,9 +92,9 @@ def wait_until(modes: dict[str, str]) -> list[str]:
 
 def kill(after: float) -> None:
     time.sleep(after)
-    pid = show("MainPID")
-    if pid:
-        os.kill(pid, signal.SIGKILL)
+    while not (pid := show("MainPID")):
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
 
 
 def main() -> None:
@@ -110,7 +110,7 @@ def main() -> None:
         wanted = {it: modes[it] if it in staying else dice.choice(MODES) for it in addresses}
         declaring = threading.Thread(target=declare, args=[wanted])
         declaring.start()
-        kill(dice.uniform(0, 1.5))
+        kill(dice.uniform(0, 2.0))
         declaring.join()
         modes = wanted
         wrong = wait_until(modes)
