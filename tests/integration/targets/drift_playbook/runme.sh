@@ -30,5 +30,6 @@ fails() {
 ansible-playbook vfio.power.drift -i inventory.yml -e vfio_power_hosts=as-declared
 fails never-there 'never-there could not be reached'
 fails lost-on-the-way 'lost-on-the-way could not be reached'
+fails without-root 'Without root neither the declaration nor the helper can be seen'
 fails other-rules 'would change the rules that are stored here, and no device'
 fails too-few "rule 'counted': devices found 0, expected 2. Look at passed_over"
