@@ -91,6 +91,7 @@ class Step:
     def __init__(self, name: str, nox: str) -> None:
         self.name = name
         self._started = time.monotonic()
+        # Not in a with block: it is read after the process has ended, and closed by close().
         self._output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
             [nox, "--non-interactive", "--nocolor", "--session", name],

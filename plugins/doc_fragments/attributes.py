@@ -5,7 +5,8 @@
 """What every module says about itself: the standard attributes, described once.
 
 A module extends vfio.power.attributes and states its own support. The action group is the same
-for all of them, so that support is stated here, in the fragment vfio.power.attributes.action_group.
+for all of them that people call, so that support is stated here, in the fragment
+vfio.power.attributes.action_group.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ options: {}
 attributes:
   action_group:
     description:
-      - Use C(group/vfio.power.all) in C(module_defaults) to set defaults for all modules
-        of this collection.
+      - Use C(group/vfio.power.all) in C(module_defaults) to set defaults, such as C(timeout), for
+        all modules of this collection that deal with devices.
     support: full
     membership:
       - vfio.power.all

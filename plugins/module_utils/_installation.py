@@ -4,38 +4,62 @@
 """What is installed of the helper on a host: files, links, and a list of both.
 
 Private to this collection. Comparing comes first and writes nothing, so check mode is the same
-walk without its last step. The list (``installed.json``) is what removal goes by: it names what
-was written and which folders had to be made for it, so nothing else is taken away.
+walk without its last step. The list (``installed.json``, see _manifest.py) is what removal goes
+by: it names what was written and which folders had to be made for it, so nothing else is taken
+away. It is written before the rest with all that is and was there, and last with what stays, so
+that a run that was cut short at any moment is finished by the next one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
-import stat
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
+
+from ansible_collections.vfio.power.plugins.module_utils._files import (
+    File,
+    Link,
+    digests,
+    is_there,
+    missing_folders,
+    read_file,
+    read_link,
+    read_tree,
+    remove,
+    write_file,
+    write_link,
+    write_tree,
+)
+from ansible_collections.vfio.power.plugins.module_utils._manifest import Manifest, this_boot
 
 MANIFEST = "installed.json"
 
 
-class File(NamedTuple):
-    """A file as it should be."""
+class Wanted(NamedTuple):
+    """What should be on a host; of ``restart_for`` are the files the helper is restarted for."""
 
-    path: str
-    content: str
-    mode: int = 0o644
+    version: str
+    program: Mapping[str, File]
+    files: Sequence[File] = ()
+    links: Sequence[Link] = ()
+    restart_for: Collection[str] = ()
+
+    @property
+    def paths(self) -> list[str]:
+        """Return where its files and links belong."""
+        return [item.path for item in (*self.files, *self.links)]
 
 
-class Link(NamedTuple):
-    """A symbolic link as it should be."""
+class Wrong(NamedTuple):
+    """What of it is not so, and what is there besides."""
 
-    path: str
-    target: str
+    files: list[File]
+    links: list[Link]
+    parts: list[str]
+    """The names of files of the program."""
+
+    stale: list[str]
 
 
 class Change(NamedTuple):
@@ -46,223 +70,134 @@ class Change(NamedTuple):
     after: str
 
 
-def read_file(path: Path) -> Optional[File]:
-    """Return the regular file at that path, or None."""
-    try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        return None
-    return File(str(path), text, stat.S_IMODE(status.st_mode))
+class Installed(NamedTuple):
+    """What differed, and whether the helper has to be restarted to run what is installed."""
 
-
-def read_link(path: Path) -> Optional[str]:
-    """Return where the link at that path points, or None when there is no link."""
-    return os.readlink(path) if path.is_symlink() else None
-
-
-def read_tree(folder: Path) -> dict[str, File]:
-    """Return every regular file below a folder by its relative path; compiled ones do not count."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        file = None if path.parent.name == "__pycache__" else read_file(path)
-        if file is not None:
-            relative = path.relative_to(folder).as_posix()
-            found[relative] = file._replace(path=relative)
-    return found
-
-
-def digests(tree: Mapping[str, File], names: Iterable[str]) -> str:
-    """Return a line for each named file that the tree has: enough to see which one differs."""
-    lines = [
-        f"{hashlib.sha256(tree[name].content.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
-        f" {tree[name].mode:04o} {name}\n"
-        for name in sorted(names)
-        if name in tree
-    ]
-    return "".join(lines)
-
-
-def write_file(file: File) -> None:
-    """Put the file in place in one step; a reader sees the old one or the new one."""
-    path = Path(file.path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(file.content)
-            os.fchmod(stream.fileno(), file.mode)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def write_link(link: Link) -> None:
-    """Put the link in place in one step."""
-    path = Path(link.path)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(link.target)
-    os.replace(temporary, path)
-
-
-def write_tree(folder: Path, tree: Mapping[str, File]) -> None:
-    """Replace a folder as a whole, so that nothing of an earlier one stays in it."""
-    new = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new."))
-    old = folder.with_name(f".{folder.name}.old")
-    try:
-        new.chmod(0o755)
-        for name, file in tree.items():
-            path = new / name
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            write_file(file._replace(path=str(path)))
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-class Manifest(NamedTuple):
-    """What an installation put on the host."""
-
-    paths: tuple[str, ...] = ()
-    folders: tuple[str, ...] = ()
-
-    @classmethod
-    def load(cls, path: Path) -> Manifest:
-        """Read it; an unreadable one counts as none."""
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            return cls(tuple(document["paths"]), tuple(document["folders"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return cls()
-
-    def text(self) -> str:
-        """Return it as it is stored."""
-        return json.dumps({"paths": self.paths, "folders": self.folders}, indent=1) + "\n"
-
-
-def missing_folders(paths: Iterable[Path]) -> list[Path]:
-    """Return the parent folders that have to be made, outermost first."""
-    missing = {parent for path in paths for parent in path.parents if not parent.exists()}
-    return sorted(missing, key=lambda folder: len(folder.parts))
+    changes: list[Change]
+    restart_due: bool
 
 
 class Installation:
-    """The program in a folder of its version, and files and links around it."""
+    """The program in a folder of its version, and files and links around it.
 
-    def __init__(self, base: Path, root: Path = Path("/")) -> None:
-        self._base = self._below(root, base)
+    All paths are the host's; ``root`` is where its root folder is seen from here.
+    """
+
+    def __init__(self, base: Path, root: Path = Path("/"), boot: str = "") -> None:
+        self._base = base
         self._root = root
+        self._boot = boot or this_boot()
+        self._manifest = self._at(base / MANIFEST)
 
-    @staticmethod
-    def _below(root: Path, path: Path) -> Path:
-        return root / path.relative_to("/")
-
-    def _at(self, path: str) -> Path:
-        return self._below(self._root, Path(path))
-
-    def install(
-        self,
-        version: str,
-        program: Mapping[str, File],
-        files: Iterable[File],
-        links: Iterable[Link],
-        *,
-        write: bool,
-    ) -> list[Change]:
-        """Make the host have exactly this; return what differed. Without ``write`` only look."""
-        folder = self._base / version
-        outside = [file._replace(path=str(self._at(file.path))) for file in files]
-        all_links = [Link(str(self._base / "current"), version)]
-        all_links += [Link(str(self._at(link.path)), link.target) for link in links]
-
-        wrong_files = [file for file in outside if read_file(Path(file.path)) != file]
-        wrong_links = [link for link in all_links if read_link(Path(link.path)) != link.target]
-        found = read_tree(folder)
-        wrong_names = [name for name in {*found, *program} if found.get(name) != program.get(name)]
-        stale = self._stale(version, {*outside, *all_links})
-        before, manifest = self._manifest([*outside, *all_links])
-
-        changes = [self._file_change(file) for file in wrong_files]
-        changes += [
-            Change(link.path, read_link(Path(link.path)) or "", link.target) for link in wrong_links
-        ]
-        if wrong_names:
-            after = digests(program, wrong_names) if found else f"{len(program)} files\n"
-            changes.append(Change(str(folder), digests(found, wrong_names), after))
-        changes += [Change(str(path), "installed\n", "") for path in stale]
-
-        if write and (changes or before != manifest):
-            for new in missing_folders(
-                [self._base / MANIFEST, *map(self._path, outside + all_links)]
-            ):
+    def install(self, wanted: Wanted, *, write: bool) -> Installed:
+        """Make the host have exactly this. Without ``write`` only look."""
+        current = Link(str(self._base / "current"), wanted.version)
+        wanted = wanted._replace(links=[current, *wanted.links])
+        before = Manifest.load(self._manifest)
+        wrong = self._wrong(wanted, before)
+        restart = any(file.path in wanted.restart_for for file in wrong.files)
+        restart = restart or bool(wrong.parts) or current in wrong.links
+        goal = self._goal(before, wanted.paths, restart=restart)
+        changes = self._changes(wanted, wrong)
+        if write and (changes or before != goal):
+            for new in self._missing_folders(wanted.paths):
                 new.mkdir(mode=0o755)
-            write_file(File(str(self._base / MANIFEST), manifest.text()))
-            if wrong_names:
-                write_tree(folder, program)
-            for file in wrong_files:
-                write_file(file)
-            for link in wrong_links:
-                write_link(link)
-            self._remove(stale)
-        return changes
+            goal.with_all_of(before).save(self._manifest)
+            self._put_right(wanted, wrong)
+            goal.save(self._manifest)
+        return Installed(changes, goal.restart == self._boot)
+
+    def restarted(self, *, write: bool) -> list[Change]:
+        """Note that the helper runs what is installed; return the list of it if that is news."""
+        before = Manifest.load(self._manifest)
+        if not before.restart:
+            return []
+        if write:
+            before._replace(restart="").save(self._manifest)
+        return [Change(str(self._base / MANIFEST), "a restart is due\n", "")]
 
     def uninstall(self, more: Iterable[str], *, write: bool) -> list[Change]:
-        """Take everything away that the manifest names, the program, and what else is said."""
-        manifest = Manifest.load(self._base / MANIFEST)
-        paths = [Path(path) for path in manifest.paths]
-        paths += [self._base, *map(self._at, more)]
-        there = [path for path in paths if path.exists() or path.is_symlink()]
+        """Take everything away that the manifest names, what else is said, and the program."""
+        manifest = Manifest.load(self._manifest)
+        paths = dict.fromkeys([*manifest.paths, *more, str(self._base)])
+        there = [path for path in paths if is_there(self._at(path))]
         if write:
-            self._remove(there)
+            for path in there:
+                remove(self._at(path))
             for folder in reversed(manifest.folders):
                 try:
-                    os.rmdir(folder)
+                    os.rmdir(self._at(folder))
                 except OSError:  # somebody else has put something there since
                     continue
-        return [Change(str(path), "installed\n", "") for path in there]
+        return [Change(path, "installed\n", "") for path in there]
 
-    @staticmethod
-    def _path(item: File | Link) -> Path:
-        return Path(item.path)
+    def _at(self, path: str | Path) -> Path:
+        return self._root / Path(path).relative_to("/")
+
+    def _wrong(self, wanted: Wanted, before: Manifest) -> Wrong:
+        found = read_tree(self._at(self._base / wanted.version))
+        names = sorted({*found, *wanted.program})
+        return Wrong(
+            [file for file in wanted.files if self._found(file) != file],
+            [link for link in wanted.links if read_link(self._at(link.path)) != link.target],
+            [name for name in names if found.get(name) != wanted.program.get(name)],
+            self._stale(wanted, before),
+        )
+
+    def _found(self, file: File) -> Optional[File]:
+        found = read_file(self._at(file.path))
+        return found and found._replace(path=file.path)
+
+    def _stale(self, wanted: Wanted, before: Manifest) -> list[str]:
+        """Return what an earlier installation left: other versions, and files no longer shipped."""
+        base, kept = self._at(self._base), {wanted.version, "current", MANIFEST}
+        others = {path.name for path in base.glob("*")} - kept if base.is_dir() else set()
+        gone = [path for path in before.paths if path not in wanted.paths]
+        return [
+            *(str(self._base / name) for name in sorted(others)),
+            *(path for path in gone if is_there(self._at(path))),
+        ]
+
+    def _goal(self, before: Manifest, paths: list[str], *, restart: bool) -> Manifest:
+        """Return the manifest that should be; a restart that was due before is so still."""
+        made = [it for it in self._missing_folders(paths) if self._root in it.parents]
+        folders = ["/" + folder.relative_to(self._root).as_posix() for folder in made]
+        new = [folder for folder in folders if folder not in before.folders]
+        due = self._boot if restart else before.restart
+        return Manifest(tuple(paths), (*before.folders, *new), due)
+
+    def _missing_folders(self, paths: Iterable[str]) -> list[Path]:
+        """Return the folders of a host that have to be made, outermost first."""
+        return missing_folders([self._manifest, *map(self._at, paths)])
+
+    def _put_right(self, wanted: Wanted, wrong: Wrong) -> None:
+        if wrong.parts:
+            write_tree(self._at(self._base / wanted.version), wanted.program)
+        for file in wrong.files:
+            write_file(self._at(file.path), file)
+        for link in wrong.links:
+            write_link(self._at(link.path), link.target)
+        for path in wrong.stale:
+            remove(self._at(path))
+
+    def _changes(self, wanted: Wanted, wrong: Wrong) -> list[Change]:
+        changes = [self._file_change(file) for file in wrong.files]
+        for link in wrong.links:
+            changes.append(Change(link.path, read_link(self._at(link.path)) or "", link.target))
+        if wrong.parts:
+            folder = self._base / wanted.version
+            found = read_tree(self._at(folder))
+            every = f"{len(wanted.program)} files\n"
+            after = digests(wanted.program, wrong.parts) if found else every
+            changes.append(Change(str(folder), digests(found, wrong.parts), after))
+        return changes + [Change(path, "installed\n", "") for path in wrong.stale]
 
     def _file_change(self, file: File) -> Change:
         """Show configuration in full, and what nobody would review by its checksum."""
-        found = read_file(Path(file.path))
-        if Path(file.path).is_relative_to(self._root / "etc"):
+        found = self._found(file)
+        if Path(file.path).is_relative_to("/etc"):
             return Change(file.path, found.content if found else "", file.content)
         there = {file.path: found} if found else {}
         return Change(
             file.path, digests(there, [file.path]), digests({file.path: file}, [file.path])
         )
-
-    def _manifest(self, items: list[File | Link]) -> tuple[Manifest, Manifest]:
-        """Return the manifest that is stored and the one that should be."""
-        before = Manifest.load(self._base / MANIFEST)
-        paths = tuple(item.path for item in items)
-        made = missing_folders([self._base / MANIFEST, *map(Path, paths)])
-        new = [str(folder) for folder in made if str(folder) not in before.folders]
-        return before, Manifest(paths, (*before.folders, *new))
-
-    def _stale(self, version: str, items: set[File | Link]) -> list[Path]:
-        """Return what an earlier installation left: other versions, and files no longer shipped."""
-        wanted = {item.path for item in items}
-        kept = {self._base / version, self._base / "current", self._base / MANIFEST}
-        others = sorted(set(self._base.glob("*")) - kept) if self._base.is_dir() else []
-        named = Manifest.load(self._base / MANIFEST).paths
-        gone = [Path(path) for path in named if path not in wanted]
-        return others + [path for path in gone if path.exists() or path.is_symlink()]
-
-    @staticmethod
-    def _remove(paths: Iterable[Path]) -> None:
-        for path in paths:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)

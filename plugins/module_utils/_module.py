@@ -7,6 +7,7 @@ Private to this collection. No future import and no new syntax here and in the m
 interpreter has to be able to read them, or it could not say that it is too old.
 """
 
+import errno
 import os
 import sys
 
@@ -17,6 +18,14 @@ from ansible.module_utils.common.respawn import (
 )
 
 FLOOR = (3, 9)
+
+NEXT_STEPS = {
+    errno.ENOSPC: "Make room on that file system",
+    errno.EDQUOT: "Make room on that file system",
+    errno.EROFS: "Make that file system writable",
+    errno.EACCES: "Set become: true",
+    errno.EPERM: "Set become: true, or look for an immutable file with lsattr",
+}
 
 
 def require_python(module) -> None:
@@ -41,6 +50,16 @@ def require_root(module) -> None:
         )
 
 
+def fail_at(module, error) -> None:
+    """Leave with a sentence on a path that could not be read, written or removed."""
+    place = error.filename or "A file whose name is not known"
+    step = NEXT_STEPS.get(error.errno, "Find out what is wrong with it")
+    module.fail_json(
+        msg=f"{place}: {error.strerror or error}. What comes after it was left as it is. {step},"
+        " then run the task again: it goes on from there."
+    )
+
+
 def answer_or_fail(module, ask) -> None:
     """Return what was asked for; every error of the program ends as a sentence."""
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
@@ -58,6 +77,8 @@ def answer_or_fail(module, ask) -> None:
         )
     except VfioPowerError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        fail_at(module, error)
     except ImportError as error:
         _run_again_where_pyudev_is(module, error)
     for warning in answer.warnings:

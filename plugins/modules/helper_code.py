@@ -15,12 +15,14 @@ description:
     Folders of other versions are removed.
   - Writes the files and links around it that are asked for, such as the service's units.
   - Keeps a list of all that it wrote, so that O(state=absent) takes away that and nothing else.
-  - Made for the role P(vfio.power.helper#role), which is what you want to use.
+  - Remembers for as long as the host is up that the helper has to be restarted to run what was
+    written, until it is told that this was done.
+  - Made for the role P(vfio.power.helper#role), which is what you want to use. It is not in the
+    action group of the other modules.
 author:
   - The vfio.power authors (@ansible-collections)
 extends_documentation_fragment:
   - vfio.power.attributes
-  - vfio.power.attributes.action_group
 attributes:
   check_mode:
     support: full
@@ -32,14 +34,16 @@ options:
   state:
     description:
       - V(present) installs, V(absent) removes all that was installed.
+      - V(restarted) restarts nothing. It notes that the helper was restarted and runs what is
+        installed, so that RV(restart_due) is V(false) until something else is written.
     type: str
-    choices: [present, absent]
+    choices: [present, restarted, absent]
     default: present
   python:
     description:
       - The Python that runs the helper, at least 3.9.
       - It is asked for its version and for what O(imports) lists.
-      - Not used with O(state=absent).
+      - Used with O(state=present) only.
     type: path
     default: /usr/bin/python3
   imports:
@@ -64,6 +68,10 @@ options:
         description: What is in it. One newline ends it, whether given or not.
         type: str
         required: true
+      restart:
+        description: Whether the helper has to be restarted when this file was written.
+        type: bool
+        default: false
   links:
     description:
       - Symbolic links to make.
@@ -81,7 +89,10 @@ options:
         required: true
   also_remove:
     description:
-      - Files and folders to remove as well with O(state=absent), such as what the helper stored.
+      - Files, links and folders to remove as well with O(state=absent), such as what the helper
+        stored.
+      - Those that were installed are known from the list of them. Naming them here removes them
+        also where that list was lost.
     type: list
     elements: path
     default: []
@@ -106,9 +117,23 @@ EXAMPLES = r"""
     files:
       - path: /etc/systemd/system/vfio-powerd.service
         content: "{{ lookup('ansible.builtin.template', 'vfio-powerd.service.j2') }}"
+        restart: true
     links:
       - path: /usr/local/sbin/vfio-powerctl
         target: /usr/local/lib/vfio-power/current/vfio-powerctl
+  register: installed
+
+- name: Restart the helper for it
+  ansible.builtin.systemd_service:
+    name: vfio-powerd.service
+    state: restarted
+    daemon_reload: true
+  when: installed.restart_due
+
+- name: Note that it was restarted
+  vfio.power.helper_code:
+    state: restarted
+  when: installed.restart_due
 
 - name: Remove it and what it stored
   vfio.power.helper_code:
@@ -137,6 +162,15 @@ changed_paths:
   sample:
     - /etc/systemd/system/vfio-powerd.service
     - /usr/local/lib/vfio-power/0.1.0
+restart_due:
+  description:
+    - Whether the helper has to be restarted to run what is installed, because its program or a file
+      with O(files[].restart) was written by this run, or by an earlier one that was not followed by
+      O(state=restarted).
+    - A boot starts the helper anew, so that nothing of an earlier boot is due.
+  returned: with O(state=present)
+  type: bool
+  sample: false
 python_version:
   description: The version of the Python that runs the helper.
   returned: with O(state=present)
@@ -153,7 +187,11 @@ missing:
 import json
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.vfio.power.plugins.module_utils._module import FLOOR, require_python
+from ansible_collections.vfio.power.plugins.module_utils._module import (
+    FLOOR,
+    fail_at,
+    require_python,
+)
 
 QUESTION = """\
 import importlib.util, json, sys
@@ -187,7 +225,8 @@ def ask_python(module):
 
 def install(module, installation):
     """Install the program with the files and links of the task."""
-    from ansible_collections.vfio.power.plugins.module_utils._installation import File, Link
+    from ansible_collections.vfio.power.plugins.module_utils._files import File, Link
+    from ansible_collections.vfio.power.plugins.module_utils._installation import Wanted
     from ansible_collections.vfio.power.plugins.module_utils._program import (
         program_files,
         start_scripts,
@@ -198,19 +237,19 @@ def install(module, installation):
     program = {path: File(path, text) for path, text in program_files().items()}
     for name, text in start_scripts(module.params["python"]).items():
         program[name] = File(name, text, 0o755)
-    changes = installation.install(
+    files = module.params["files"]
+    wanted = Wanted(
         VERSION,
         program,
-        [
-            File(file["path"], file["content"].rstrip("\n") + "\n")
-            for file in module.params["files"]
-        ],
+        [File(file["path"], file["content"].rstrip("\n") + "\n") for file in files],
         [Link(link["path"], link["target"]) for link in module.params["links"]],
-        write=not module.check_mode,
+        restart_for=[file["path"] for file in files if file["restart"]],
     )
+    changes, restart_due = installation.install(wanted, write=not module.check_mode)
     if changes and not module.check_mode:
         compile_program(module)
-    return changes, {"python_version": python_version, "missing": missing}
+    facts = {"restart_due": restart_due, "python_version": python_version, "missing": missing}
+    return changes, facts
 
 
 def compile_program(module):
@@ -229,7 +268,11 @@ def compile_program(module):
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {
+                "type": "str",
+                "choices": ["present", "restarted", "absent"],
+                "default": "present",
+            },
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "imports": {"type": "list", "elements": "str", "default": ["pyudev"]},
             "files": {
@@ -239,6 +282,7 @@ def main() -> None:
                 "options": {
                     "path": {"type": "path", "required": True},
                     "content": {"type": "str", "required": True},
+                    "restart": {"type": "bool", "default": False},
                 },
             },
             "links": {
@@ -263,17 +307,17 @@ def main() -> None:
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
 
     installation = Installation(Path(module.params["path"]), Path(module.params["root"]))
+    write = not module.check_mode
+    facts = {}
     try:
         if module.params["state"] == "absent":
-            more = module.params["also_remove"]
-            changes, facts = installation.uninstall(more, write=not module.check_mode), {}
+            changes = installation.uninstall(module.params["also_remove"], write=write)
+        elif module.params["state"] == "restarted":
+            changes = installation.restarted(write=write)
         else:
             changes, facts = install(module, installation)
     except OSError as error:
-        module.fail_json(
-            msg=f"{error.filename}: {error.strerror}. What comes after it was not written; run the "
-            "task again once the cause is gone."
-        )
+        fail_at(module, error)
     result = {
         "changed": bool(changes),
         "version": VERSION,

@@ -15,8 +15,9 @@ description:
     C(vfio-pci) do: V(none) with O(devices[].expect=asleep). It is verified and not touched."
   - "The host keeps its devices awake (C(disable_idle_d3=1)) and this one sleeps well: V(entry).
     Any access wakes it, and the kernel puts it back to sleep by itself."
-  - "You want to know what wakes it, or bound how often: V(entry-with-wakeup). The first access
-    wakes it and is counted, and the helper lets it sleep again after O(devices[].reentry.delay)."
+  - "You want to know how often it is woken, or to bound that: V(entry-with-wakeup). The first
+    access wakes it and is counted, and the helper lets it sleep again after
+    O(devices[].reentry.delay). Who woke it the kernel does not say."
   - "It must stay awake, and nobody else's: V(none) with O(devices[].reserve=true)."
   - "An NVIDIA display controller needs its guest driver before each entry: V(none) with
     O(devices[].expect=asleep)."
@@ -203,19 +204,25 @@ options:
   apply:
     description:
       - V(false) stores the declaration and does nothing else. It needs no device and no helper,
-        and is meant for
-        building images. The helper goes by it when it starts.
+        and is meant for building images.
+      - On a host whose helper runs, this does not keep the devices as they are. The helper reads
+        what is stored when it starts, and again whenever any device of the host is bound, unbound,
+        added or removed. From then on the devices that were declared before go by the new rules,
+        and may be opened, entered or let go. Those that are declared for the first time follow
+        when they are bound, when the helper starts, or with the next task that applies.
     type: bool
     default: true
   settle:
     description:
       - How many seconds a device gets after its mode was entered until its state is judged.
       - Nothing is waited for once every device is as expected.
+      - From 0 to 86400.
     type: int
     default: 5
   timeout:
     description:
       - How many seconds opening and closing the devices may take.
+      - From 1 to 86400.
     type: int
     default: 120
   fail_on_drift:
@@ -229,7 +236,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let the spare GPUs sleep, and know what wakes them
+- name: Let the spare GPUs sleep, and know how often they are woken
   vfio.power.low_power:
     devices:
       - name: the card that must answer at once
@@ -329,12 +336,13 @@ drift:
       description: One sentence with the facts.
       returned: always
       type: str
-      sample: 0000:65:00.0 is awake (D0, active), and should be asleep
+      sample: "0000:65:00.0 (10de:2204, rule 'gpus') is awake in D0 in mode entry-with-wakeup"
     hint:
       description: The next step, or an empty text.
       returned: always
       type: str
-      sample: See what uses it with 'vfio-powerctl show 0000:65:00.0'
+      sample: >-
+        Look what uses it or holds it awake: an access from the host, enabled VFs, its port
 devices:
   description: The devices of this list and those that were let go, in bus order.
   returned: when nothing was refused
@@ -347,7 +355,8 @@ devices:
       type: str
       sample: "0000:65:00.0"
     model:
-      description: What the device is, from the udev database or as IDs.
+      description: What the device is, from the udev database or as IDs. Null where it is not on the
+        bus and never was.
       returned: always
       type: str
       sample: Intel Corporation 82574L Gigabit Network Connection
@@ -372,23 +381,25 @@ devices:
       type: str
       sample: entry-with-wakeup
     power_state:
-      description: The power state as it was seen.
+      description: The power state as it was seen. Null where the device is not on the bus.
       returned: always
       type: str
       sample: D3cold
     runtime_status:
-      description: The state of runtime power management as it was seen.
+      description: The state of runtime power management as it was seen. Null where the device is
+        not on the bus.
       returned: always
       type: str
       sample: suspended
     capability:
       description:
-        - V(unknown) where only opening the device would tell whether it supports the mode. The
-          first open resets it.
-        - Otherwise V(known).
+        - Whether the kernel offers the declared mode for the device.
+        - V(supported) where the mode is engaged, V(unsupported) where the kernel refused it.
+        - V(unknown) everywhere else. To ask the kernel would wake the device, and before that open
+          it, which resets it. So it is with V(none), and for what check mode only predicts.
       returned: always
       type: str
-      sample: known
+      sample: supported
     changed:
       description: Whether this run opened, closed, entered or exited, or changed what is declared
         for the device.
@@ -436,7 +447,7 @@ rules:
       type: str
       sample: gpus
     matched:
-      description: How many devices go by it.
+      description: How many devices go by it. Null with O(apply=false), which looks at no device.
       returned: always
       type: int
       sample: 8

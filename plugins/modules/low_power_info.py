@@ -11,14 +11,14 @@ short_description: Look at the power state of PCI devices that are passed throug
 version_added: 0.1.0
 description:
   - Says for each device what is declared, whether the helper holds it, which mode is engaged in
-    the kernel, in which state it was seen, what woke it, who has it open, and what of that is not
-    as declared.
+    the kernel, in which state it was seen, how often it was woken, who has it open, and what of
+    that is not as declared.
   - Looking never touches. Nothing is opened, reset or woken; only files are read that the kernel
     answers from memory.
   - Works where the helper is not installed. Works without root as well, and sees less then.
 requirements:
   - Python 3.9 or newer on the host
-  - pyudev on the host, for the names of devices and where a match by property is used
+  - pyudev on the host, only where O(devices[].match) uses V(property)
 author:
   - The vfio.power authors (@ansible-collections)
 extends_documentation_fragment:
@@ -59,7 +59,7 @@ options:
     default: false
   timeout:
     description:
-      - How many seconds the helper gets to answer.
+      - How many seconds the helper gets to answer, from 1 to 86400.
     type: int
     default: 10
 seealso:
@@ -136,17 +136,20 @@ helper:
       type: bool
       sample: true
     version:
-      description: The version of its program.
+      description: The version of its program. Null where it does not answer.
       returned: always
       type: str
       sample: 0.1.0
     api_revision:
       description: The revision of its interface, which alone decides whether it is understood.
+        Null where it does not answer.
       returned: always
       type: int
       sample: 1
 devices:
-  description: The devices, in bus order.
+  description:
+    - The devices, in bus order.
+    - Of a device that is not on the bus everything is null that only the bus tells.
   returned: success
   type: list
   elements: dict
@@ -162,17 +165,17 @@ devices:
       type: str
       sample: Intel Corporation 82574L Gigabit Network Connection
     vendor:
-      description: Vendor ID.
+      description: Vendor ID, also of a declared device that is gone. Null where it never was there.
       returned: always
       type: str
       sample: "8086"
     device:
-      description: Device ID.
+      description: Device ID, likewise.
       returned: always
       type: str
       sample: 10d3
     class:
-      description: Class code.
+      description: Class code, likewise.
       returned: always
       type: str
       sample: "020000"
@@ -223,22 +226,23 @@ devices:
       type: str
       sample: entry-with-wakeup
     power_state:
-      description: Its power state as it was seen.
+      description: Its power state as it was seen. Null where it is not on the bus.
       returned: always
       type: str
       sample: D3cold
     runtime_status:
-      description: The state of runtime power management as it was seen.
+      description: The state of runtime power management as it was seen. Null where it is not on
+        the bus.
       returned: always
       type: str
       sample: suspended
     suspended_seconds:
-      description: How long it was suspended since it is on the bus.
+      description: How long it was suspended since it is on the bus. Null where it is not.
       returned: always
       type: float
       sample: 8123.4
     active_seconds:
-      description: How long it was active since it is on the bus.
+      description: How long it was active since it is on the bus. Null where it is not.
       returned: always
       type: float
       sample: 12.5
@@ -309,7 +313,7 @@ drift:
       description: One sentence with the facts.
       returned: always
       type: str
-      sample: 0000:65:00.0 (rule 'gpus') is on the driver nvidia, not on a VFIO driver
+      sample: "0000:65:00.0 (10de:2204, rule 'gpus') is on the driver nvidia, not on a VFIO driver"
     hint:
       description: The next step, or an empty text.
       returned: always

@@ -40,7 +40,7 @@ ANSWER_WITHIN = 10.0  # seconds that the helper gets beyond those for the device
 def ask(wish: Wish, *, check: bool, ground: Optional[Ground] = None) -> Answer:
     """Do what a task asks; in check mode say what would be done."""
     ground = ground or Ground(Client())
-    request = parse_request(wish.devices, wish.exclude)
+    request = parse_request(wish.devices, wish.exclude, settle=wish.settle, timeout=wish.timeout)
     try:
         return _once(wish, request, ground, check=check)
     except HelperRefused as error:

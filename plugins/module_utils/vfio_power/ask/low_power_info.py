@@ -25,7 +25,7 @@ class Question(NamedTuple):
 
 def ask(question: Question, ground: Optional[Ground] = None) -> Answer:
     """Look, and say what was seen."""
-    selectors = parse_selectors(question.devices, "devices")
+    selectors = parse_selectors(question.devices, "devices", timeout=question.timeout)
     ground = ground or Ground(Client(timeout=question.timeout))
     ground.need_udev(Declaration(exclude=selectors))
     view = ground.look(selectors=selectors)

@@ -83,7 +83,7 @@ def _planned_row(view: DeviceView, before: Stand, step: Step) -> Row:
     after = Stand(view.rule, step.after.held, step.after.mode)
     drift = tuple(it for it in view.drift if it.code not in CURED_BY_CONVERGING)
     error = error_of(view._replace(drift=drift))
-    return Row(view, before, after, step.actions, error, drift, "open" in step.actions)
+    return Row(view, before, after, step.actions, error, drift)
 
 
 def _host_drift(task: Task, after: HostView) -> list[Drift]:

@@ -50,7 +50,6 @@ class Row(NamedTuple):
     actions: tuple[str, ...] = ()
     error: Optional[str] = None
     drift: tuple[Drift, ...] = ()
-    opening_tells: bool = False  # only planned: whether the mode is supported, the open would tell
 
     @property
     def changed(self) -> bool:
@@ -83,7 +82,8 @@ class Row(NamedTuple):
         hold = self.view.hold
         if hold and hold.failure and hold.failure.code == "unsupported":
             return "unsupported"
-        if self.opening_tells or self.after.engaged is Mode.NONE:
+        engaged = hold.engaged if hold else Mode.NONE
+        if engaged is Mode.NONE or engaged is not self.after.engaged:
             return "unknown"
         return "supported"
 

@@ -77,7 +77,7 @@ def waiting(case: Case) -> Optional[Drift]:
     if until is None or case.rule is None or case.rule.mode is not Mode.ENTRY_WITH_WAKEUP:
         return None
     message = f"{case.subject} was woken; low power is entered again in {seconds(until - case.now)}"
-    return found("waiting", message, "Nothing to do; see vfio-powerctl watch for what wakes it")
+    return found("waiting", message, "Nothing to do; vfio-powerctl watch tells when it is woken")
 
 
 def mode_mismatch(case: Case) -> Optional[Drift]:

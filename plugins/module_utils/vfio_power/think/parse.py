@@ -10,7 +10,7 @@ one rule in parse_rule.py; documents.py writes what is read here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Callable, NamedTuple, Optional, TypeVar
 
 from ..words.address import PciAddress
@@ -19,7 +19,7 @@ from ..words.errors import InputError, Problem
 from .documents import declaration_document, known_document, parse_known
 from .parse_match import read_selector
 from .parse_rule import RULE_KEYS, Absent, Entry, read_entry
-from .parse_values import Problems, read_keys, read_whole, shown
+from .parse_values import MOST_SECONDS, Problems, read_keys, read_seconds, read_whole, shown
 
 __all__ = [
     "Absent",
@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 DECLARATION_KEYS = ("generation", "rules", "exclude")
+LEAST_SECONDS = {"settle": 0.0, "timeout": 1.0}
+"""What a task has to give at least. Without any time it would fail whatever the host does."""
 
 Item = TypeVar("Item")
 
@@ -45,21 +47,23 @@ class Request(NamedTuple):
     exclude: tuple[Selector, ...] = ()
 
 
-def parse_request(devices: object, exclude: object = None) -> Request:
-    """Read the options ``devices`` and ``exclude`` of a task."""
+def parse_request(devices: object, exclude: object = None, **times: object) -> Request:
+    """Read the options ``devices`` and ``exclude`` of a task; refuse times out of bounds."""
     problems: Problems = []
     entries = _read_list(devices, "devices", problems, read_entry)
     excluded = _read_exclude(exclude, problems)
     _refuse_clashes("devices", entries, excluded, problems)
+    _refuse_times(times, problems)
     if problems:
         raise InputError(problems)
     return Request(tuple(entry for entry in entries if entry), excluded)
 
 
-def parse_selectors(value: object, place: str) -> tuple[Selector, ...]:
+def parse_selectors(value: object, place: str, **times: object) -> tuple[Selector, ...]:
     """Read a list of selectors; ``place`` is the name of the option."""
     problems: Problems = []
     selectors = _read_list(value, place, problems, read_selector)
+    _refuse_times(times, problems)
     if problems:
         raise InputError(problems)
     return tuple(selector for selector in selectors if selector)
@@ -78,6 +82,11 @@ def parse_declaration(document: object) -> Declaration:
     if problems or generation is None:
         raise InputError(problems)
     return Declaration(tuple(rule for rule in rules if rule), excluded, generation)
+
+
+def _refuse_times(times: Mapping[str, object], problems: Problems) -> None:
+    for option, value in times.items():
+        read_seconds(value, option, problems, LEAST_SECONDS[option], MOST_SECONDS)
 
 
 def _read_rule(value: object, place: str, problems: Problems) -> Optional[Rule]:

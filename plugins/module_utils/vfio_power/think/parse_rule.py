@@ -14,6 +14,7 @@ from ..words.errors import Problem
 from ..words.mode import Expect, Mode, default_expectation
 from .parse_match import read_selector_of
 from .parse_values import (
+    MOST_SECONDS,
     Problems,
     listed,
     read_choice,
@@ -29,7 +30,7 @@ RULE_KEYS = ("name", "address", "match", "mode", "reserve", "expect", "reentry",
 ENTRY_KEYS = (*RULE_KEYS, "state")
 REENTRY_KEYS = ("delay",)
 
-LEAST_DELAY, MOST_DELAY = 0.1, 86400.0  # seconds
+LEAST_DELAY = 0.1  # seconds
 
 
 class Presence(str, Enum):
@@ -104,7 +105,7 @@ def _read_delay(value: object, place: str, problems: Problems) -> Optional[float
     given = read_keys(value, place, problems, REENTRY_KEYS)
     if not given:
         return None
-    return read_seconds(given["delay"], f"{place}.delay", problems, LEAST_DELAY, MOST_DELAY)
+    return read_seconds(given["delay"], f"{place}.delay", problems, LEAST_DELAY, MOST_SECONDS)
 
 
 def _refuse_contradictions(

@@ -20,6 +20,9 @@ from ..words.errors import Problem
 Problems = list[Problem]
 Choice = TypeVar("Choice", bound=Enum)
 
+MOST_SECONDS = 86400.0
+"""Longer than anything here takes, and short enough for every clock of the system."""
+
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?", re.ASCII)
 _SPOKEN = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

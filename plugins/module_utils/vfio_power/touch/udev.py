@@ -24,7 +24,7 @@ DATABASE = "/run/udev/data"
 
 def described(devices: Mapping[PciAddress, Facts]) -> Devices:
     """Return the devices with ``properties`` and ``model`` from the udev database."""
-    import pyudev  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    import pyudev
 
     context = pyudev.Context()
     known = {}

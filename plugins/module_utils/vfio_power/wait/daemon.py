@@ -18,6 +18,7 @@ from ..hold.keeper import Keeper
 from ..hold.surroundings import DescriptorStore, Timer
 from ..hold.table import Tables
 from ..hold.windows import Windows
+from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whole
 from ..touch.fdstore import FdStore
 from ..touch.graces import Graces
 from ..touch.kernel import Kernel, Linux
@@ -27,7 +28,7 @@ from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import Uevents, UeventsLost, described
 from ..words.address import PciAddress
-from ..words.errors import VfioPowerError
+from ..words.errors import InputError, VfioPowerError
 from ..words.version import VERSION
 from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
 from .loop import Loop
@@ -86,17 +87,19 @@ class Around:
 
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
-    """Read the unit's settings; what is not set keeps its default."""
-    wanted = {
-        name: environ.get(f"VFIO_POWER_{name.upper()}", default)
-        for name, default in Settings()._asdict().items()
-    }
-    return Settings(
-        float(wanted["boot_grace"]),
-        float(wanted["rebind_delay"]),
-        float(wanted["quiet_time"]),
-        int(wanted["workers"]),
-    )
+    """Read the unit's settings; what is not set keeps its default. May raise InputError."""
+    problems: Problems = []
+    wanted = Settings()._asdict()
+    for name, default in wanted.items():
+        place = f"VFIO_POWER_{name.upper()}"
+        given = environ.get(place, default)
+        if name == "workers":
+            wanted[name] = read_whole(given, place, problems, least=1)
+        else:
+            wanted[name] = read_seconds(given, place, problems, 0.0, MOST_SECONDS)
+    if problems:
+        raise InputError(problems)
+    return Settings(**wanted)
 
 
 class Daemon:
@@ -216,7 +219,11 @@ def main() -> int:
     store = FdStore(manager.path, _not_kept)
     store.kept_before(keepsake.name() for keepsake, _descriptor in handed.kept)
     listener = handed.sockets[0]
-    daemon = Daemon(listener, uevents, Linux(), environ, manager, store, handed.kept, Sysfs())
+    try:
+        daemon = Daemon(listener, uevents, Linux(), environ, manager, store, handed.kept, Sysfs())
+    except InputError as error:
+        tell(ERROR, f"{error}; the role vfio.power.helper writes that into vfio-powerd.service")
+        return 1
     try:
         daemon.run()
     finally:

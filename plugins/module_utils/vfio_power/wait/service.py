@@ -16,6 +16,7 @@ from ..hold.asks import Ask
 from ..hold.keeper import Keeper
 from ..hold.table import GenerationMismatch, Table
 from ..think.parse import parse_declaration
+from ..think.parse_values import MOST_SECONDS, Problems, read_seconds
 from ..think.wire import Fields, lease_to_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem, VfioPowerError
@@ -25,6 +26,7 @@ from .steward import Steward
 
 RELEASE_WITHIN = 10.0  # seconds
 TAKE_WITHIN = 120.0
+LEAST_PATIENCE = 0.1
 _HOLDER = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 
 
@@ -110,7 +112,7 @@ class Service:
         """Store a declaration, bring every device under it, answer when they have settled."""
         fields = Fields(call.parameters, "parameters")
         expected = fields.need("expected_generation", int)
-        timeout = fields.number("timeout") or TAKE_WITHIN
+        timeout = _patience(fields)
         wanted = parse_declaration(
             {
                 "generation": expected,
@@ -248,6 +250,17 @@ class Service:
 
     def _now(self) -> float:
         return self._keeper.clock()
+
+
+def _patience(fields: Fields) -> float:
+    seconds = fields.number("timeout")
+    if seconds is None:
+        return TAKE_WITHIN
+    problems: Problems = []
+    read_seconds(seconds, "parameters.timeout", problems, LEAST_PATIENCE, MOST_SECONDS)
+    if problems:
+        raise InputError(problems)
+    return seconds
 
 
 def _holder(fields: Fields) -> str:

@@ -34,7 +34,7 @@ class Outcome(Generic[T]):
         """Return the value, or raise the error."""
         if self.error is not None:
             raise self.error
-        return self.value  # type: ignore[return-value]
+        return self.value  # type: ignore[return-value]  # without an error it is what work returned
 
 
 class _Job:

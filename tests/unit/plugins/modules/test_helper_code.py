@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import ast
+import errno
 from pathlib import Path
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils import _program
+from ansible_collections.vfio.power.plugins.module_utils import _files, _installation, _program
+from ansible_collections.vfio.power.plugins.module_utils._files import File, Link
 from ansible_collections.vfio.power.plugins.module_utils._installation import (
-    File,
     Installation,
-    Link,
+    Wanted,
 )
+from ansible_collections.vfio.power.plugins.module_utils._manifest import this_boot
 
 PROGRAM = Path(_program.__file__).parent / "vfio_power"
 
@@ -29,20 +31,32 @@ def root(tmp_path):
     return tmp_path
 
 
-def install(root, *, version="1", program=None, files=(UNIT,), links=(COMMAND,), write=True):
-    """Install something small; return the paths that changed."""
+def installation(root, boot="this boot"):
+    """Return what is installed below a root folder."""
+    return Installation(Path("/opt/some"), root, boot)
+
+
+def wanted(version="1", program=None, files=(UNIT,), links=(COMMAND,)):
+    """Return something small to install; the helper is restarted for its unit."""
     program = {"some": "one\n"} if program is None else program
     tree = {path: File(path, text) for path, text in program.items()}
-    changes = Installation(Path("/opt/some"), root).install(
-        version, tree, files, links, write=write
-    )
-    return {change.path.removeprefix(str(root)) for change in changes}
+    return Wanted(version, tree, files, links, restart_for=[UNIT.path])
+
+
+def install(root, *, write=True, **what):
+    """Install it; return the paths that changed."""
+    installed = installation(root).install(wanted(**what), write=write)
+    return {change.path for change in installed.changes}
+
+
+def restart_due(root, *, write=True, boot="this boot", **what):
+    """Install it; tell whether the helper has to be restarted."""
+    return installation(root, boot).install(wanted(**what), write=write).restart_due
 
 
 def uninstall(root, *more, write=True):
     """Remove it; return the paths that changed."""
-    changes = Installation(Path("/opt/some"), root).uninstall(more, write=write)
-    return {change.path.removeprefix(str(root)) for change in changes}
+    return {change.path for change in installation(root).uninstall(more, write=write)}
 
 
 def everything_in(root):
@@ -150,3 +164,131 @@ def test_looking_what_would_be_removed_removes_nothing(root):
     before = everything_in(root)
     assert uninstall(root, write=False)
     assert everything_in(root) == before
+
+
+PAGE = File("/usr/local/share/man/man8/some.8", "page\n")
+
+
+def test_a_restart_is_due_until_it_was_noted_and_not_a_second_time(root):
+    assert restart_due(root)
+    assert restart_due(root), "the run before was cut short"
+    assert installation(root).restarted(write=True)
+    assert not restart_due(root)
+    assert not installation(root).restarted(write=True)
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"program": {"some": "two\n"}},
+        {"version": "2"},
+        {"files": (UNIT._replace(content="[Unit]\nAfter=other\n"),)},
+    ],
+    ids=["program", "version", "unit"],
+)
+def test_a_restart_is_due_for_the_program_and_for_units(root, update):
+    install(root)
+    installation(root).restarted(write=True)
+    assert restart_due(root, write=False, **update)
+    assert not restart_due(root), "looking makes nothing due"
+    assert restart_due(root, **update)
+    assert restart_due(root, write=False, **update), "check mode knows what is due"
+
+
+def test_no_restart_is_due_for_a_page_of_the_manual_or_a_link(root):
+    install(root)
+    installation(root).restarted(write=True)
+    (root / "usr/local/sbin/some").unlink()
+    assert not restart_due(root, files=(UNIT, PAGE))
+    assert (root / "usr/local/share/man/man8/some.8").exists()
+
+
+def test_what_was_due_in_another_boot_is_done_by_the_boot(root):
+    install(root)
+    assert not restart_due(root, boot="the next boot")
+    assert not install(root)
+
+
+def test_this_boot_is_told_from_others_where_there_is_proc(tmp_path):
+    assert this_boot() == this_boot()
+    assert this_boot(str(tmp_path / "none")) != this_boot()
+
+
+class CutShort(BaseException):
+    """The module was killed; nothing that was about to run ran."""
+
+
+class Kills:
+    """Kills an installation before its n-th change to the host."""
+
+    CHANGES = ("write_file", "write_link", "write_tree", "remove")
+
+    def __init__(self, monkeypatch, lives):
+        self._lives = lives
+        for name in self.CHANGES:
+            if hasattr(_installation, name):
+                monkeypatch.setattr(_installation, name, self._counted(getattr(_files, name)))
+        save = _installation.Manifest.save
+        monkeypatch.setattr(_installation.Manifest, "save", self._counted(save))
+
+    def _counted(self, real):
+        def change(*arguments):
+            if not self._lives:
+                raise CutShort
+            self._lives -= 1
+            return real(*arguments)
+
+        return change
+
+
+def test_an_update_that_was_killed_at_any_moment_is_finished_by_the_next_run(tmp_path, monkeypatch):
+    lives, finished = 0, False
+    while not finished:
+        root = tmp_path / str(lives)
+        root.mkdir()
+        before = everything_in(root)
+        old = {"files": (UNIT, PAGE), "version": "1"}
+        new = {"files": (UNIT._replace(content="new\n"),), "version": "2"}
+        install(root, **old)
+        installation(root).restarted(write=True)
+        Kills(monkeypatch, lives)
+        try:
+            install(root, **new)
+            finished = True
+        except CutShort:
+            lives += 1
+        monkeypatch.undo()
+        assert restart_due(root, **new)
+        assert not install(root, **new)
+        assert not (root / PAGE.path[1:]).exists(), f"forgotten when killed after {lives - 1}"
+        uninstall(root)
+        assert everything_in(root) == before
+    assert lives > 5
+
+
+def test_removal_is_told_of_files_whose_list_was_lost(root):
+    install(root)
+    (root / "opt/some/installed.json").unlink()
+    assert uninstall(root, UNIT.path, COMMAND.path) == {UNIT.path, COMMAND.path, "/opt/some"}
+    assert not (root / "etc/systemd/system/some.service").exists()
+    assert not (root / "usr/local/sbin/some").is_symlink()
+
+
+def test_what_was_installed_below_a_root_folder_is_removed_from_where_it_is_mounted_next(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    install(root)
+    root.rename(elsewhere)
+    uninstall(elsewhere)
+    assert everything_in(elsewhere) == set()
+
+
+def fill_the_disk(*_):
+    """Fail as a write to a full disk does: the kernel names no file."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_told_with_the_path_that_was_written(root, monkeypatch):
+    monkeypatch.setattr(_files.os, "fchmod", fill_the_disk)
+    with pytest.raises(OSError, match=r"No space left on device: '/\S+/opt/some/installed.json'"):
+        install(root)

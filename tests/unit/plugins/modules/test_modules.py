@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import sys
 from pathlib import Path
 
@@ -129,6 +130,28 @@ def test_a_failing_task_returns_everything_that_it_found_all_the_same():
     assert answer == {"failed": True, "msg": "1 device failed", "devices": []}
 
 
-def test_every_module_is_in_the_action_group():
+def test_an_error_of_the_host_is_a_sentence_with_its_path_and_the_next_step():
+    full = OSError(errno.ENOSPC, "No space left on device", "/var/lib/vfio-power/declared.json.new")
+    answer = answer_of(lambda it: _module.answer_or_fail(it, raising(full)))
+    assert answer["msg"].startswith(
+        "/var/lib/vfio-power/declared.json.new: No space left on device"
+    )
+    assert "Make room" in answer["msg"]
+    assert "run the task again" in answer["msg"]
+
+
+def options_of(path):
+    """Return the names of a module's options, from its documentation."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (text,) = (
+        node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "DOCUMENTATION"
+    )
+    return set(yaml.safe_load(text)["options"])
+
+
+def test_the_modules_that_share_the_option_timeout_are_the_action_group():
     runtime = yaml.safe_load((COLLECTION / "meta" / "runtime.yml").read_text(encoding="utf-8"))
-    assert runtime["action_groups"]["all"] == [path.stem for path in MODULES]
+    sharing = [path.stem for path in MODULES if "timeout" in options_of(path)]
+    assert runtime["action_groups"]["all"] == sharing

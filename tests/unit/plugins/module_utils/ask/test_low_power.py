@@ -88,6 +88,17 @@ def test_check_mode_predicts_and_asks_nothing_of_the_kernel(place):
     assert not place.store.load().declaration.rules
 
 
+def test_check_mode_claims_no_support_that_nobody_has_seen_though_the_device_is_open(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry(mode="none", reserve=True))
+    assert device_of(place.low_power(entry(), check=True))["capability"] == "unknown"
+    place.low_power(entry())
+    assert device_of(place.low_power(entry(), check=True))["capability"] == "supported"
+    other = place.low_power(entry(mode="entry-with-wakeup"), check=True)
+    assert device_of(other)["capability"] == "unknown"
+
+
 def test_check_mode_of_what_is_reached_predicts_no_change(place):
     place.host.add(NIC)
     place.start_helper()
@@ -222,6 +233,26 @@ def test_every_problem_of_the_input_is_told_at_once_and_nothing_is_stored(place)
     assert not place.store.load().declaration.rules
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "right"),
+    [
+        ("timeout", -20, "from 1 to 86400"),
+        ("timeout", 0, "from 1 to 86400"),
+        ("timeout", 10**12, "from 1 to 86400"),
+        ("settle", -1, "from 0 to 86400"),
+    ],
+)
+def test_a_time_out_of_its_bounds_is_refused_with_everything_else(place, option, value, right):
+    place.host.add(NIC)
+    place.start_helper()
+    with pytest.raises(InputError) as refused:
+        place.low_power(entry(mode="sleep"), **{option: value})
+    places = [problem.place for problem in refused.value.problems]
+    assert places == ["devices[0].mode", option]
+    assert f"{option}: {value} is not a number of seconds {right}" in str(refused.value)
+    assert not calls_of(place)
+
+
 def test_an_exact_address_that_a_match_excludes_is_refused(place):
     place.host.add(NIC)
     place.start_helper()
@@ -265,6 +296,14 @@ def test_storing_only_asks_nobody_and_the_second_time_changes_nothing(place):
 def test_storing_only_in_check_mode_stores_nothing(place):
     assert place.low_power(entry(), apply=False, check=True).result["changed"]
     assert not place.store.load().declaration.rules
+
+
+def test_a_declaration_that_cannot_be_stored_is_told_with_the_whole_path_of_the_file(place):
+    in_the_way = place.folder / "state" / "declared.json.new"
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(OSError, match="directory") as refused:
+        place.low_power(entry(), apply=False)
+    assert refused.value.filename == str(in_the_way)
 
 
 def test_what_was_only_stored_is_applied_by_the_next_task(place):

@@ -53,3 +53,9 @@ def test_selectors_choose_the_devices(place):
 def test_a_wrong_selector_is_refused_with_its_place(place):
     with pytest.raises(InputError, match=r"devices\[0\]\.address"):
         place.low_power_info({"address": 2460.0})
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_a_helper_that_gets_no_time_to_answer_is_refused(place, timeout):
+    with pytest.raises(InputError, match=r"timeout: .* is not a number of seconds from 1 to 86400"):
+        place.low_power_info(timeout=timeout)

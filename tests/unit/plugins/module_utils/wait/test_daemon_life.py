@@ -15,6 +15,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import Settings
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
+    InputError,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 
@@ -248,6 +249,28 @@ def test_the_units_environment_sets_graces_and_workers() -> None:
     assert settings_from({}) == Settings(60.0, 60.0, 30.0, 16)
     environ = {"VFIO_POWER_BOOT_GRACE": "0", "VFIO_POWER_WORKERS": "4"}
     assert settings_from(environ) == Settings(0.0, 60.0, 30.0, 4)
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "many", ""])
+def test_a_helper_without_a_worker_is_refused(workers: str) -> None:
+    with pytest.raises(InputError, match=r"VFIO_POWER_WORKERS: .* is not a whole number of at"):
+        settings_from({"VFIO_POWER_WORKERS": workers})
+
+
+def test_times_that_are_none_are_refused_all_at_once() -> None:
+    environ = {"VFIO_POWER_BOOT_GRACE": "-1", "VFIO_POWER_QUIET_TIME": "nan"}
+    with pytest.raises(InputError, match="'-1' is not a number of seconds from 0") as refused:
+        settings_from(environ)
+    assert [problem.place for problem in refused.value.problems] == list(environ)
+
+
+@pytest.mark.parametrize("timeout", [0, -20, 1e12])
+def test_a_timeout_that_is_none_is_refused_and_not_taken_for_the_default(
+    helper: Helper, timeout: float
+) -> None:
+    parameters = {"rules": [], "exclude": [], "expected_generation": 0, "timeout": timeout}
+    with pytest.raises(HelperRefused, match=r"parameters\.timeout: .* seconds from 0\.1 to 86400"):
+        helper.client.call("Apply", parameters)
 
 
 def _content(folder: Path) -> dict[str, bytes]:

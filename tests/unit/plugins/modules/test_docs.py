@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the documentation shows is what the program says, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.vfio.power.plugins.module_utils import _module
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import Case, judge
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
+    Match,
+    Rule,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import (
+    Facts,
+    Identity,
+    Power,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
+
+COLLECTION = Path(_module.__file__).parents[2]
+PAGES = sorted(
+    page for where in ("*.md", "docs/**/*.md", "roles/*/*.md") for page in COLLECTION.glob(where)
+)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+GPU = PciAddress.parse("0000:65:00.0")
+A_GPU = Facts(GPU, Identity("10de", "2204", "1043", "87b5", "030200"), "vfio-pci", vfio=True)
+GPUS = Rule("gpus", Match(), Mode.ENTRY_WITH_WAKEUP, expect=Expect.ASLEEP)
+ENGAGED = HoldReport(GPU, "gpus", "entry-with-wakeup", held=True, engaged=Mode.ENTRY_WITH_WAKEUP)
+
+AWAKE = Case(GPU, GPUS, None, A_GPU, Power("D0", "active", "auto"), ENGAGED, now=60.0)
+NOT_BOUND = AWAKE._replace(facts=A_GPU._replace(driver="nvidia", vfio=False), hold=None)
+
+
+def returned_by(module):
+    """Return what the documentation says that a module returns."""
+    path = COLLECTION / "plugins" / "modules" / f"{module}.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "RETURN":
+            return yaml.safe_load(node.value.value)
+    raise AssertionError(f"{module} documents no return values")
+
+
+@pytest.mark.parametrize(("module", "case"), [("low_power", AWAKE), ("low_power_info", NOT_BOUND)])
+def test_the_drift_that_is_shown_as_a_sample_is_what_the_program_says(module, case):
+    documented = returned_by(module)["drift"]["contains"]
+    sample = {name: value["sample"] for name, value in documented.items()}
+    (told,) = judge(case)
+    assert sample == {"address": str(GPU), **told._asdict()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(COLLECTION)))
+def test_every_link_to_a_file_leads_to_one(page):
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (page.parent / link).exists()]
