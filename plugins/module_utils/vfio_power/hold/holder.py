@@ -71,6 +71,16 @@ class Holder:
         """Tell whether a worker has the device right now."""
         return self.state in policy.BUSY
 
+    @property
+    def lost(self) -> bool:
+        """Tell whether the device did not come back when it was let go."""
+        return self.failure is not None and self.failure.code == "power-error"
+
+    def forget_lost(self) -> None:
+        """Trust it again: a driver has taken the device since, or it is gone."""
+        if self.lost:
+            self.failure = None
+
     def want(self, goal: Goal) -> None:
         """Follow another goal from now on."""
         self.goal = goal

@@ -54,8 +54,10 @@ class Keeper:
         """Go by another table from now on; what is no longer declared is let go."""
         self.table = table
         self._below = {}
-        for holder in self._holders.values():
+        for address, holder in self._holders.items():
             self._put_below_its_port(holder)
+            if address not in table.devices:
+                holder.forget_lost()
         for address in [*table.known, *self._holders]:
             self.refresh(address)
 
@@ -96,8 +98,10 @@ class Keeper:
     def forget_refusal(self, address: PciAddress) -> None:
         """A device was bound anew: what its driver did not offer before, it may offer now."""
         self._unsupported.discard(address)
-        if address in self._holders:
-            self._holders[address].ask()
+        holder = self._holders.get(address)
+        if holder is not None:
+            holder.ask()
+            holder.forget_lost()
 
     def unit(self, address: PciAddress) -> list[PciAddress]:
         """Return the devices that are let go and taken together."""
@@ -120,10 +124,10 @@ class Keeper:
         return report if holder is None else _told_by(holder, report, self._wanted_mode(address))
 
     def reports(self) -> list[HoldReport]:
-        """Report every device that is declared, held or lent, in bus order."""
+        """Report every device that is declared, held, lent or did not come back, in bus order."""
         lent = self.lending.addresses() if self.lending else set()
-        held = {address for address, holder in self._holders.items() if holder.grip is not None}
-        return [self.report(address) for address in sorted({*self.table.known, *held, *lent})]
+        ours = {a for a, holder in self._holders.items() if holder.grip is not None or holder.lost}
+        return [self.report(address) for address in sorted({*self.table.known, *ours, *lent})]
 
     def tell(self, address: PciAddress, event: str, detail: str = "") -> None:
         """Tell the listener what happened to a device."""

@@ -92,7 +92,6 @@ class Steward:
             self._keeper.stand_aside(event.address)
             self._keeper.tell(event.address, "unbound")
         if event.action == "bind":
-            self._keeper.forget_refusal(event.address)
             self._bound.add(event.address)
         if event.action in _CHANGES:
             self.look_soon()
@@ -120,7 +119,7 @@ class Steward:
         self.looking = False
         back = self._came_back(table) if table else set()
         self._keeper.permits.withdraw(back)
-        for address in back:
+        for address in bound | back:
             self._keeper.forget_refusal(address)
         self._installed(table, error)
         self._after_bind(bound | back)

@@ -44,6 +44,11 @@ class Failure(NamedTuple):
     operation: str = ""
     errno: str = ""  # "EBUSY"; empty where no errno was involved
 
+    @property
+    def of_letting_go(self) -> bool:
+        """Tell whether the device was closed without being fit for whoever gets it next."""
+        return self.code == "power-error" or self.operation == "close"
+
 
 class HoldReport(NamedTuple):
     """One device as the helper sees it, from memory; the kernel is not asked."""

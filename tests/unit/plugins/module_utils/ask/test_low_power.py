@@ -127,6 +127,16 @@ def test_an_absent_rule_lets_the_device_go(place):
     assert device["power_state"] == "D0"
 
 
+def test_a_device_that_did_not_come_back_is_drift_though_it_is_no_longer_declared(place):
+    nic = place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    nic.function.broken = True
+    answer = place.low_power({"address": NIC, "state": "absent"})
+    assert codes_of(answer) == ["power-error"]
+    assert "did not come back" in answer.failure
+
+
 def test_rules_that_are_not_in_the_list_are_kept_and_named(place):
     place.host.add(NIC)
     place.host.add(DISK)

@@ -147,7 +147,7 @@ def test_what_the_helper_could_not_do_is_passed_on(code):
     hold = UNHELD._replace(state="refused", failure=failure)
     drift = the_one(hold=hold, power=AWAKE)
     assert drift == (code, "drift", failure.message, failure.hint)
-    assert codes(NONE, hold=hold) == []
+    assert codes(NONE, hold=hold) == ([code] if code == "power-error" else [])
 
 
 def test_a_failure_without_a_next_step_gets_one():
@@ -286,6 +286,21 @@ def test_a_device_that_did_not_come_back_is_a_power_error(power):
         drift = the_one(mode, power=power)
         assert (drift.code, drift.severity) == ("power-error", "drift")
         assert f"runtime_status is {power.runtime_status}" in drift.message
+
+
+def test_a_device_that_did_not_come_back_is_told_though_it_is_lent_or_not_declared():
+    lost = Power("D3cold", "active", "auto")
+    lent = UNHELD._replace(leases=(Lease(HERE, "guest/web", NOW),))
+    undeclared = {"rule": None, "known": None}
+    assert codes(hold=lent, power=lost) == ["power-error"]
+    assert codes(**undeclared, hold=lent, power=lost) == ["power-error"]
+    assert codes(**undeclared, hold=None, power=lost) == ["power-error"]
+    failure = Failure("power-error", "0000:65:00.0: did not come back", "Reset it")
+    for hold in (lent, UNHELD):
+        hold = hold._replace(failure=failure)
+        assert codes(**undeclared, hold=hold, power=AWAKE) == ["power-error"]
+        assert codes(hold=hold, power=AWAKE) == ["power-error"]
+        assert codes(**undeclared, hold=hold, facts=None, power=None) != ["power-error"]
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,48 @@ def test_a_released_device_is_free_when_release_answers(host: FakeHost, helper: 
     host.guest(audio.address).stop()
 
 
+def test_a_release_tells_of_a_device_that_did_not_come_back(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    failure = helper.release(nic.address, "guest")[nic.address].failure
+    assert failure is not None
+    assert failure.of_letting_go
+    assert holders(helper, nic) == ["guest"]
+    again = helper.release(nic.address, "guest")[nic.address]
+    assert again.failure == failure
+
+
+def test_a_device_that_did_not_come_back_is_told_of_until_it_is_bound_anew(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    helper.apply()  # it is no longer declared
+    failure = helper.device(nic.address).failure
+    assert failure is not None
+    assert failure.code == "power-error"
+    nic.function.broken = False
+    host.unbind(nic.address)
+    host.bind(nic.address)
+    helper.settle()
+    assert nic.address not in helper.devices()
+
+
+def test_a_device_that_did_not_come_back_is_forgotten_when_it_is_pulled_out(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    helper.apply()
+    nic.function.broken = False
+    host.unplug(nic.address)
+    helper.settle()
+    assert nic.address not in helper.devices()
+
+
 def test_a_lent_device_is_not_taken_by_a_run_nor_by_a_bind(host: FakeHost, helper: Helper) -> None:
     nic = host.add("0000:02:00.0")
     helper.apply(rule(nic.address, "entry"))
