@@ -82,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         formatter_class=_help,
         description="Shows and hands over the PCI devices that vfio.power keeps in low power.",
-        epilog="Exit status: 0 done; 1 refused, or drift with --check; 2 usage; 3 no helper.",
+        epilog="Exit status: 0 done; 1 refused, or drift with --check; 2 usage; 3 no helper, or"
+        " drift unknown with --check.",
     )
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=PROGRAM)
     common = argparse.ArgumentParser(add_help=False, formatter_class=_help)

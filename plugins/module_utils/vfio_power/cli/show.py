@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from typing import Callable
+from typing import Callable, Optional
 
 from ..touch.document import device_document
 from ..touch.view import DeviceView, HostView
 from ..words.address import PciAddress
 from ..words.mode import Mode
 from . import wording
-from .listing import tell_limits
+from .listing import tell_limits, verdict
 from .paint import SEVERITY
 from .stage import DONE, REFUSED, Stage
 
@@ -34,7 +34,15 @@ def run(stage: Stage, options: Namespace) -> int:
         tell_limits(stage, view)
         for line in lines(stage, device, view):
             stage.say(line)
-    return REFUSED if options.check and device.drifted else DONE
+    return verdict(stage, view, _drifted(device, view)) if options.check else DONE
+
+
+def _drifted(device: DeviceView, view: HostView) -> Optional[bool]:
+    """Tell whether a device drifts; None where it takes a root, or a helper, to know."""
+    if device.drifted:
+        return True
+    unheld = device.rule is not None and device.rule.holds and view.helper.state == "absent"
+    return None if view.limited or unheld else False
 
 
 def lines(stage: Stage, device: DeviceView, view: HostView) -> Iterator[str]:

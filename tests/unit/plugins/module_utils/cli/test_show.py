@@ -109,6 +109,19 @@ def test_check_exits_with_one_when_this_device_drifts(scene: Scene, nic: FakeDev
         assert ctl(scene, "show", "--check", "03:00.1").status == 0
 
 
+def test_check_is_not_fine_where_the_helper_or_root_would_be_needed_to_know(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    assert ctl(scene, "show", "--check", "03:00.0").status == 3  # no helper, and it has to hold it
+    assert ctl(scene, "show", "--check", "03:00.1").status == 0
+    assert ctl(scene, "show", "--check", "03:00.0", root=False).status == 3
+    scene.install()
+    for address in ("03:00.0", "03:00.1"):
+        ran = ctl(scene, "show", "--check", address)
+        assert ran.status == 3  # asleep as declared, but perhaps held by mistake
+        assert "is not known" in ran.err
+
+
 def test_json_has_the_same_for_machines(scene: Scene, nic: FakeDevice) -> None:
     scene.hold(nic, engaged=Mode.ENTRY)
     with scene.serve():

@@ -128,7 +128,16 @@ def test_without_root_only_sysfs_is_seen(scene: Scene) -> None:
     assert device.rule is None
     assert device.opened_by == ()
     assert device.power is not None
-    assert not view.drifted
+    assert view.drifted is None
+    assert host_document(view)["drifted"] is None
+
+
+def test_drift_that_is_seen_without_root_is_drift(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    with scene.host.changed:
+        nic.function.broken = True
+        nic.function.on_change()
+    assert scene.look(root=False).drifted is True
 
 
 def test_who_has_a_device_open_is_named_and_excused(scene: Scene) -> None:
