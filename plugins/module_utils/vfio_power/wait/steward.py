@@ -133,9 +133,12 @@ class Steward:
         return {address for address in away if table.ready(address)}
 
     def _after_bind(self, bound: set[PciAddress]) -> None:
-        for address in sorted(bound & set(self._keeper.table.known)):
+        known = self._keeper.table.known
+        for address in sorted(bound & known.keys()):
             self._keeper.tell(address, "bound")
-            self._take_later(self._keeper.unit(address), self.settings.rebind_delay)
+        # Also for the sake of a sibling: its unbind had let the whole unit go.
+        units = {member for address in bound for member in self._keeper.unit(address)}
+        self._take_later(sorted(units & known.keys()), self.settings.rebind_delay)
 
     def _leases_ended(self, addresses: list[PciAddress]) -> None:
         for address in addresses:

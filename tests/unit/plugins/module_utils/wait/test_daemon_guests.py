@@ -88,6 +88,21 @@ def test_a_device_that_was_bound_again_is_taken_after_the_rebind_delay(
     assert helper.device(audio.address).engaged is Mode.ENTRY
 
 
+def test_a_device_is_taken_again_after_an_undeclared_one_of_its_unit_was_bound(
+    host: FakeHost, helper: Helper
+) -> None:
+    port = host.add_port("0000:00:1c.0")
+    gpu = host.add("0000:02:00.0", port=port, resets=("bus",))
+    audio = host.add("0000:02:00.1", port=port, resets=("bus",), driver="snd_hda_intel")
+    helper.apply(rule(gpu.address, "entry"))
+    host.unbind(audio.address)  # as driverctl set-override does
+    helper.until(gpu.address, state="released")
+    host.bind(audio.address)
+    helper.settle()
+    helper.pass_time(REBIND)
+    assert helper.device(gpu.address).engaged is Mode.ENTRY
+
+
 def test_a_device_that_is_bound_only_after_it_was_declared_waits_too(
     host: FakeHost, helper: Helper
 ) -> None:
