@@ -19,7 +19,7 @@ from typing import Callable, NamedTuple, Optional, Protocol
 from ..think.drift import DOWN, RUNNING, Case, HostCase, judge, judge_host
 from ..think.resolve import resolve
 from ..think.select import fits
-from ..think.units import power_set, unit
+from ..think.units import host_drivers, power_set, unit
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Match, Resolution, Selector
 from ..words.facts import Facts, HostFacts
@@ -213,7 +213,7 @@ def _device_drift(view: DeviceView, ground: _Ground) -> tuple[Drift, ...]:
         hold=view.hold,
         helper=RUNNING if ground.answer.helper.answered else DOWN,
         host=ground.host,
-        group_drivers=_group_drivers(view.facts, ground.devices),
+        group_drivers=host_drivers(view.address, ground.devices),
         opened_by=tuple(str(opener) for opener in view.opened_by),
         settle=ground.settle,
         now=ground.now,
@@ -232,17 +232,3 @@ def _host_drift(ground: _Ground, damaged: str) -> tuple[Drift, ...]:
         matched=ground.resolution.matched,
     )
     return tuple(judge_host(case))
-
-
-def _group_drivers(facts: Optional[Facts], devices: Devices) -> Mapping[PciAddress, str]:
-    """Return the devices of the same IOMMU group that a host driver has."""
-    if facts is None or facts.iommu_group is None:
-        return {}
-    return {
-        other.address: other.driver
-        for other in devices.values()
-        if other.iommu_group == facts.iommu_group
-        and other.address != facts.address
-        and other.driver is not None
-        and not (other.vfio or other.bridge)
-    }

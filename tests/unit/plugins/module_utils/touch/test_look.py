@@ -180,6 +180,15 @@ def test_group_mates_on_host_drivers_are_named(scene: Scene) -> None:
     assert "e1000e" in view.drift[0].message
 
 
+def test_drivers_that_vfio_accepts_in_a_group_are_not_in_the_way(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.add("0000:02:00.1", driver="pci-stub", group=nic.group)
+    scene.add("0000:02:00.2", driver="pcieport", group=nic.group)
+    scene.declare(entry_rule("0000:02:00.0"))
+    with scene.serve():
+        assert "group-not-viable" not in codes(scene.view(nic))
+
+
 def test_a_damaged_declaration_is_drift_and_the_rest_is_seen(scene: Scene) -> None:
     scene.add("0000:02:00.0")
     scene.declare(entry_rule("0000:02:00.0"))
