@@ -76,7 +76,8 @@ class Tables:
             self._save(table)
         except OSError as error:
             # What is declared can be kept all the same: a full disk must not let devices go.
-            return table._replace(damaged=f"The devices that were found cannot be stored: {error}.")
+            reason = f"{error.filename}: {error.strerror}"
+            return table._replace(damaged=f"The devices found cannot be stored: {reason}.")
         return table
 
     def declare(self, wanted: Declaration, expected: int) -> Table:

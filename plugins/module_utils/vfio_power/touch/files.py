@@ -45,12 +45,24 @@ class Folder:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Lock the folder, made if needed, against other writers for the length of a block."""
-        self._make()
-        with ExitStack() as opened:
+        """Lock the folder, made if needed, against other writers for the length of a block.
+
+        Every OSError in it names a path, and the whole of it.
+        """
+        with self._naming(), ExitStack() as opened:
+            self._make()
             folder = opened.enter_context(OwnedFd(os.open(self.path, _FOLDER)))
             fcntl.flock(folder.fileno(), fcntl.LOCK_EX)  # ends with the descriptor
             yield Writer(folder, synced=self._synced)
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:  # a full disk is met in a write, which knows no name
+            name = error.filename
+            error.filename = os.path.join(self.path, name) if name else self.path
+            raise
 
     def _make(self) -> None:
         try:

@@ -48,8 +48,13 @@ def _explain(call: Call, error: Optional[Exception]) -> None:
         call.error("GenerationMismatch", {"expected": error.expected, "actual": error.actual})
     elif isinstance(error, VfioPowerError):
         call.refuse(error)
+    elif isinstance(error, OSError):
+        reason = f"{error.filename}: {error.strerror}"
+        hint = "Make room there, or make it writable, and repeat the change"
+        call.error("Failed", {"message": f"the declaration was not stored: {reason}", "hint": hint})
     else:
-        call.error("Failed", {"message": f"the declaration was not stored: {error}", "hint": ""})
+        hint = "The helper's journal says more: journalctl -u vfio-powerd"
+        call.error("Failed", {"message": f"the declaration was not stored: {error}", "hint": hint})
 
 
 class Service:

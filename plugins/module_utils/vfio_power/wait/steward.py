@@ -9,7 +9,6 @@ service.py.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from functools import partial
 from typing import Callable, NamedTuple, Optional
@@ -164,10 +163,17 @@ def _leases_unwritten(error: OSError) -> None:
 
 
 def first_start_in_this_boot(run_folder: str) -> bool:
-    """Leave a mark in the run folder, which ends with the boot; tell whether it was new."""
+    """Leave a mark in the run folder, which ends with the boot; tell whether it was new.
+
+    One that cannot be left counts as new: a grace too many is the safe side.
+    """
+    mark = f"{run_folder}/started"
     try:
-        with open(f"{run_folder}/started", "x", encoding="ascii") as mark:
-            mark.write(f"{time.time():.0f}\n")
+        with open(mark, "xb"):
+            return True  # empty: what it says, it says by being there, and that needs no room
     except FileExistsError:
         return False
-    return True
+    except OSError as error:
+        reason = f"{mark}: {error.strerror}"
+        tell(WARNING, f"{reason}. This start counts as the first one in this boot")
+        return True

@@ -247,8 +247,9 @@ def test_a_write_that_stops_half_way_leaves_the_old(folder: Path, disk: Any) -> 
     save(folder, OLD)
     cut = disk(10_000)
     cut.write = _fill_the_disk
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as refused:
         save(folder, NEW)
+    assert refused.value.filename == str(folder), "a write knows no name, a message needs one"
     del cut.write
     assert load(folder) == OLD
     assert save(folder, NEW)
