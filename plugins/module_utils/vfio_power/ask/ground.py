@@ -36,6 +36,7 @@ class Ground(NamedTuple):
     proc: str = "/proc"
     root: Optional[bool] = None
     clock: Callable[[], float] = time.time
+    ticks: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     def look(
