@@ -53,7 +53,8 @@ class Lending:
         """Give devices to a holder; the same holder asking again starts its time anew."""
         now = self._around.clock()
         until = now + ttl if ttl else None
-        fresh = [Lease(address, holder, now, until) for address in addresses]
+        ends = self._around.uptime() + ttl if ttl else None
+        fresh = [Lease(address, holder, now, until, ends) for address in addresses]
         taken = {(lease.address, lease.holder) for lease in fresh}
         kept = [lease for lease in self._leases if (lease.address, lease.holder) not in taken]
         self._keep(kept + fresh)
@@ -85,9 +86,9 @@ class Lending:
 
     def _end_in_time(self, lease: Lease) -> None:
         self._forget_timer(lease)
-        if lease.until is None:
+        if lease.ends is None:
             return
-        left = max(0.0, lease.until - self._around.clock())
+        left = max(0.0, lease.ends - self._around.uptime())
         key = (lease.address, lease.holder)
         self._timers[key] = self._around.call_later(left, lambda: self._ran_out(*key))
 

@@ -20,8 +20,8 @@ interface {NAME}
 # Times a device left low power; foreign: not by a call of the helper's own.
 type Wakes (total: int, foreign: int, last: ?float)
 
-# A device given to a named holder, until then or until the next boot.
-type Lease (address: string, holder: string, since: float, until: ?float)
+# A device given to a named holder, until then or until the next boot; ends: since the boot.
+type Lease (address: string, holder: string, since: float, until: ?float, ends: ?float)
 
 # A call into the kernel that has not returned.
 type Running (call: string, since: float)

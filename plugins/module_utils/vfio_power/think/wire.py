@@ -69,6 +69,7 @@ def lease_from_json(value: object, place: str = "lease") -> Lease:
         holder=fields.need("holder", str),
         since=fields.number("since") or 0.0,
         until=fields.number("until"),
+        ends=fields.number("ends"),
     )
 
 

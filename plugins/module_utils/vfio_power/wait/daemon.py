@@ -50,6 +50,10 @@ class Around:
         """Return seconds since the epoch."""
         return time.time()
 
+    def uptime(self) -> float:
+        """Return seconds since the boot, those included that the host slept through."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, in the loop's thread."""
         return self._loop.call_in(seconds, callback)

@@ -20,12 +20,16 @@ class Wakes(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """A device given to a named holder; it ends at ``until``, or with the boot."""
+    """A device given to a named holder; it ends at ``ends``, or with the boot.
+
+    ``until`` is for people: it is wrong once somebody sets the clock.
+    """
 
     address: PciAddress
     holder: str
     since: float  # seconds since the epoch
     until: Optional[float] = None
+    ends: Optional[float] = None  # seconds since the boot
 
 
 class Running(NamedTuple):

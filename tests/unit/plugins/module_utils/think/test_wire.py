@@ -42,7 +42,7 @@ FULL = HoldReport(
     entered=1700000001.0,
     waiting_until=1700000005.0,
     taken_after=1700000002.0,
-    leases=(Lease(CARD, "guest/web", 1700000003.0, 1700000009.0), Lease(CARD, "me", 1.0)),
+    leases=(Lease(CARD, "guest/web", 1700000003.0, 1700000009.0, 12.5), Lease(CARD, "me", 1.0)),
     running=Running("exit", 1700000004.0),
     failure=Failure("kernel-refused", "no", "try", "open", "EBUSY"),
 )

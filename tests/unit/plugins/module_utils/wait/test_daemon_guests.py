@@ -9,6 +9,7 @@ import time
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import Leases
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Around
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
 )
@@ -434,14 +435,30 @@ def test_leases_survive_a_restart_and_end_with_the_boot(host: FakeHost, helper: 
     assert is_held(helper, nic)
 
 
+@pytest.mark.parametrize("step", [-86400.0, 86400.0], ids=["back", "forward"])
+def test_setting_the_clock_neither_ends_nor_prolongs_a_lease(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest", ttl=600)
+    monkeypatch.setattr(Around, "clock", lambda _around: time.time() + step)
+    helper.restart()
+    helper.pass_time(590)
+    assert holders(helper, nic) == ["guest"]
+    helper.pass_time(10)
+    assert holders(helper, nic) == []
+
+
 def test_a_lease_that_ran_out_while_the_helper_was_away_still_has_its_quiet_time(
     host: FakeHost, helper: Helper
 ) -> None:
     nic = host.add("0000:02:00.0")
     helper.apply(rule(nic.address, "entry"))
     helper.stop()
-    now = time.time()
-    Leases(str(helper.run)).save([Lease(nic.address, "guest", now - 600, now - 60)])
+    now, up = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    lease = Lease(nic.address, "guest", now - 600, now - 60, up - 60)
+    Leases(str(helper.run)).save([lease])
     helper.start()
     helper.settle()
     assert holders(helper, nic) == []
