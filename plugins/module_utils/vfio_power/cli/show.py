@@ -97,7 +97,8 @@ def _held(device: DeviceView, view: HostView) -> Iterator[str]:
         since = f" since {wording.when(hold.entered)}" if hold.entered is not None else ""
         yield f"yes, by {hold.backend or 'the helper'}, {hold.engaged} engaged{since}"
     if hold is not None and hold.running is not None:
-        yield f"{hold.running.call} is under way since {wording.clock(hold.running.since)}"
+        doing = "waits for its turn" if hold.running.seconds is None else "is under way"
+        yield f"{hold.running.call} {doing} since {wording.clock(hold.running.since)}"
     if hold is not None and hold.waiting_until is not None:
         yield f"woken; entering again at {wording.clock(hold.waiting_until)}"
     if hold is not None and hold.taken_after is not None and not hold.held:

@@ -55,6 +55,7 @@ class Holder:
         self.entered: Optional[float] = None
         self.waiting_until: Optional[float] = None
         self.running: Optional[Running] = None
+        self.begun: Optional[float] = None  # when a worker began it, in seconds since the boot
         self.failure: Optional[Failure] = None
         self._keeping = keeping
         self._around = around
@@ -118,7 +119,7 @@ class Holder:
         if action is Action.LET_GO:
             self._unwatch()
         self._stop_waiting()
-        self.running = Running(action.value, self._around.clock())
+        self.running, self.begun = Running(action.value, self._around.clock()), None
         self.state = policy.BEGINS[action]
         self._woken_early = False
         self._keeping.happened(self, self.state.value)

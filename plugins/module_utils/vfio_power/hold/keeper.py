@@ -18,7 +18,7 @@ from ..words.address import PciAddress
 from ..words.declaration import Known
 from ..words.facts import Facts
 from ..words.mode import Mode
-from ..words.report import Failure, HoldReport
+from ..words.report import Failure, HoldReport, Running
 from .asks import Ask, Asks
 from .errands import Errands
 from .grip import Grip
@@ -121,7 +121,10 @@ class Keeper:
             leases=self.lending.of(address) if self.lending else (),
         )
         holder = self._holders.get(address)
-        return report if holder is None else _told_by(holder, report, self._wanted_mode(address))
+        if holder is None:
+            return report
+        report = _told_by(holder, report, self._wanted_mode(address))
+        return report._replace(running=self._running(holder))
 
     def reports(self) -> list[HoldReport]:
         """Report every device that is declared, held, lent or did not come back, in bus order."""
@@ -173,10 +176,13 @@ class Keeper:
                 ask.note(address, action.value)
             done(held, None)
 
+        def run() -> Optional[Grip]:
+            holder.begun = self._around.uptime()  # until now it waited for a worker
+            return self._errands.run(action, known, facts, grip)
+
         self._look_for_wakes(port)
         self._windows.begin(port)
-        lane = _lane(address, facts, grip)
-        self._around.submit(lane, lambda: self._errands.run(action, known, facts, grip), ended)
+        self._around.submit(_lane(address, facts, grip), run, ended)
 
     def own_wake(self, holder: Holder) -> bool:
         """Tell whether a wake seen now may be our own doing."""
@@ -194,6 +200,11 @@ class Keeper:
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
         self.asks.settled(holder.address)
+
+    def _running(self, holder: Holder) -> Optional[Running]:
+        if holder.running is None or holder.begun is None:
+            return holder.running
+        return holder.running._replace(seconds=self._around.uptime() - holder.begun)
 
     def _goal(self, address: PciAddress) -> Goal:
         rule = self.table.rule(address)
@@ -237,6 +248,5 @@ def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
         wakes=holder.wakes if counted else None,
         entered=holder.entered,
         waiting_until=holder.waiting_until,
-        running=holder.running,
         failure=holder.failure,
     )

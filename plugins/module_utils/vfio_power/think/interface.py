@@ -23,8 +23,8 @@ type Wakes (total: int, foreign: int, last: ?float)
 # A device given to a named holder, until then or until the next boot; ends: since the boot.
 type Lease (address: string, holder: string, since: float, until: ?float, ends: ?float)
 
-# A call into the kernel that has not returned.
-type Running (call: string, since: float)
+# A call into the kernel that has not returned after so many seconds; null: it waits for its turn.
+type Running (call: string, since: float, seconds: ?float)
 
 # Why the helper could not do what is declared.
 type Failure (code: string, message: string, hint: string, operation: string, errno: string)
@@ -47,7 +47,7 @@ type Device (
 )
 
 type Outcome (device: Device, actions: []string)
-type Pending (address: string, call: string, since: float)
+type Pending (address: string, call: string, since: float, seconds: ?float)
 type Problem (place: string, message: string)
 
 method GetStatus() -> (
@@ -90,7 +90,8 @@ method Monitor() -> (
 error GenerationMismatch (expected: int, actual: int)
 error InputRefused (problems: []Problem)
 error LeaseHeld (leases: []Lease)
-error Timeout (pending: []Pending)
+# With a holder the devices are lent to it all the same.
+error Timeout (pending: []Pending, holder: ?string)
 error Malformed (reason: string)
 error Failed (message: string, hint: string)
 """

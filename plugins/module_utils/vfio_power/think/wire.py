@@ -104,7 +104,11 @@ def _wakes_from_json(value: object, place: str) -> Wakes:
 
 def _running_from_json(value: object, place: str) -> Running:
     fields = Fields(value, place)
-    return Running(call=fields.need("call", str), since=fields.number("since") or 0.0)
+    return Running(
+        call=fields.need("call", str),
+        since=fields.number("since") or 0.0,
+        seconds=fields.number("seconds"),
+    )
 
 
 def _failure_from_json(value: object, place: str) -> Failure:

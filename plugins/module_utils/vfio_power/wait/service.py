@@ -137,7 +137,7 @@ class Service:
                 self._keeper.tell(address, "leased", holder)
             self._keeper.permits.withdraw(addresses)
 
-        self._answer_when_settled(call, addresses, RELEASE_WITHIN, begin)
+        self._answer_when_settled(call, addresses, RELEASE_WITHIN, begin, holder)
 
     @_refusing_bad_input
     def reclaim(self, call: Call) -> None:
@@ -205,7 +205,12 @@ class Service:
         keeper.wait_for(Ask(addresses, progress, finish), timeout, begin)
 
     def _answer_when_settled(
-        self, call: Call, addresses: list[PciAddress], within: float, begin: Callable[[], None]
+        self,
+        call: Call,
+        addresses: list[PciAddress],
+        within: float,
+        begin: Callable[[], None],
+        lent_to: Optional[str] = None,
     ) -> None:
         def finish(ask: Ask) -> None:
             reports = [self._keeper.report(address) for address in addresses]
@@ -215,7 +220,7 @@ class Service:
             hanging = [
                 {"address": str(it.address), **it.running._asdict()} for it in reports if it.running
             ]
-            call.error("Timeout", {"pending": hanging})
+            call.error("Timeout", {"pending": hanging, "holder": lent_to})
 
         self._keeper.wait_for(Ask(addresses, lambda *_done: None, finish), within, begin)
 

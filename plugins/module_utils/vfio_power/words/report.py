@@ -33,10 +33,11 @@ class Lease(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A call into the kernel that has not returned yet."""
+    """A call into the kernel that has not returned yet, or still waits for its turn."""
 
     call: str  # open, close, entry, exit, …
-    since: float  # seconds since the epoch
+    since: float  # when it was asked for, in seconds since the epoch
+    seconds: Optional[float] = None  # for which the kernel has had it; None: it waits
 
 
 class Failure(NamedTuple):

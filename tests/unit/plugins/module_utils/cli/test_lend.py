@@ -51,11 +51,12 @@ def test_release_for_a_time_says_until_when(scene: Scene, nic: FakeDevice) -> No
 
 
 def test_a_release_that_hangs_is_refused_with_what_hangs(scene: Scene, nic: FakeDevice) -> None:
-    pending = [{"address": "0000:03:00.0", "call": "close", "since": NOW}]
-    scene.refusal = ("Timeout", {"pending": pending})
+    pending = [{"address": "0000:03:00.0", "call": "close", "since": NOW, "seconds": 9}]
+    scene.refusal = ("Timeout", {"pending": pending, "holder": "guest/web"})
     ran = run(scene, "release", "03:00.0", "--holder", "guest/web")
     assert ran.status == 1
     assert "0000:03:00.0 in close" in ran.err
+    assert "the lease of guest/web stays" in ran.err
     assert ran.out == ""
 
 

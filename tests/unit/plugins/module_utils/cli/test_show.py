@@ -88,11 +88,19 @@ def test_a_device_on_loan(scene: Scene, nic: FakeDevice) -> None:
 
 
 def test_a_call_under_way_is_named(scene: Scene, nic: FakeDevice) -> None:
-    running = Running("open", NOW - 120)
+    running = Running("open", NOW - 120, 120.0)
     scene.reports[nic.address] = HoldReport(nic.address, "nics", "taking", running=running)
     page = shown(scene, "03:00.0")
     assert "             open is under way since 22:11:20\n" in page
     assert "  drift      stuck\n" in page
+
+
+def test_a_call_that_waits_for_its_turn_is_not_said_to_be_under_way(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    running = Running("open", NOW - 120)
+    scene.reports[nic.address] = HoldReport(nic.address, "nics", "taking", running=running)
+    assert "             open waits for its turn since 22:11:20\n" in shown(scene, "03:00.0")
 
 
 def test_drift_comes_with_its_sentence_and_the_next_step(scene: Scene, nic: FakeDevice) -> None:

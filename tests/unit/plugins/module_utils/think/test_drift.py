@@ -190,11 +190,26 @@ def test_a_guest_is_excused_where_the_device_is_only_looked_at():
 
 
 def test_a_call_that_does_not_return_is_stuck():
-    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70))
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70, 70.0))
     drift = the_one(hold=hold, power=AWAKE)
     assert (drift.code, drift.severity) == ("stuck", "drift")
     assert "open has not returned from the kernel for 70 s" in drift.message
     assert codes(hold=hold, power=AWAKE, patience=120.0) == ["mode-mismatch"]
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_setting_the_clock_neither_makes_a_call_stuck_nor_hides_that_it_is(step):
+    for lasting, code in ((2.0, "mode-mismatch"), (70.0, "stuck")):
+        running = Running("open", NOW - lasting, lasting)
+        hold = UNHELD._replace(state="taking", running=running)
+        assert codes(hold=hold, power=AWAKE, now=NOW + step) == [code]
+
+
+def test_a_call_that_waits_for_its_turn_is_not_stuck():
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70))
+    drift = the_one(hold=hold, power=AWAKE)
+    assert drift.code == "mode-mismatch"
+    assert drift.message.endswith("; open waits until another call has returned")
 
 
 def test_a_device_that_is_held_without_being_declared_is_told():
@@ -223,7 +238,7 @@ def test_another_mode_than_the_declared_one_is_told(mode, reserve, hold, words):
 def test_a_device_that_is_about_to_be_taken_is_told_with_the_time():
     hold = UNHELD._replace(taken_after=NOW + 42)
     assert the_one(hold=hold).message.endswith("; it is taken in 42 s")
-    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 3))
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 3, 3.0))
     assert the_one(hold=hold).message.endswith("; open is under way for 3 s")
 
 

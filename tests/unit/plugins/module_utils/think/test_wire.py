@@ -43,7 +43,7 @@ FULL = HoldReport(
     waiting_until=1700000005.0,
     taken_after=1700000002.0,
     leases=(Lease(CARD, "guest/web", 1700000003.0, 1700000009.0, 12.5), Lease(CARD, "me", 1.0)),
-    running=Running("exit", 1700000004.0),
+    running=Running("exit", 1700000004.0, 1.5),
     failure=Failure("kernel-refused", "no", "try", "open", "EBUSY"),
 )
 

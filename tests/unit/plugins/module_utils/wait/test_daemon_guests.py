@@ -488,6 +488,8 @@ def test_a_release_that_takes_too_long_names_what_hangs_and_goes_on(
         it for it in refused.value.parameters["pending"] if it["address"] == str(slow.address)
     ]
     assert pending["call"] == "close"
+    assert pending["seconds"] is not None
+    assert "the lease of guest stays" in refused.value.hint
     assert time.time() - 60 < pending["since"] <= time.time()
     assert holders(helper, slow) == ["guest"]
     gate.open()

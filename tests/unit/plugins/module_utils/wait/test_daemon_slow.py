@@ -36,9 +36,13 @@ def test_the_helper_answers_while_all_of_its_workers_are_blocked(
         assert gate.reached.wait(10)
     reports = helper.devices()
     assert [report.state for report in reports.values()] == ["taking"] * (WORKERS + 1)
-    first = reports[devices[0].address].running
+    first, last = (reports[it.address].running for it in (devices[0], devices[-1]))
     assert first is not None
-    assert first.call == "open"
+    assert last is not None
+    assert first.call == last.call == "open"
+    assert first.seconds is not None
+    assert first.seconds < 60
+    assert last.seconds is None  # no worker has it so far
     assert helper.client.call("GetStatus")["generation"] == 1
     assert not gates[WORKERS].reached.is_set()
     for gate in gates:
