@@ -32,14 +32,22 @@ class Lending:
         self._store = leases
         self._ended = ended
         self._unwritten = unwritten
+        self.damaged = ""  # why leases of before a restart are lost
         self._leases: list[Lease] = []
         self._timers: dict[tuple[PciAddress, str], Timer] = {}
 
     def restore(self) -> None:
         """Take over what was written down before a restart of the helper."""
         self._leases = list(self._store.load())
+        self.damaged = self._store.damaged
         for lease in self._leases:
             self._end_in_time(lease)
+
+    def mend(self) -> None:
+        """Write the leases anew where they were damaged; whoever asks for that was told of it."""
+        if self.damaged:
+            self.damaged = ""
+            self._write()
 
     def of(self, address: PciAddress) -> tuple[Lease, ...]:
         """Return the leases on a device."""
@@ -79,8 +87,11 @@ class Lending:
         if leases == self._leases:
             return
         self._leases = leases
+        self._write()
+
+    def _write(self) -> None:
         try:
-            self._store.save(leases)
+            self._store.save(self._leases)
         except OSError as error:
             self._unwritten(error)
 

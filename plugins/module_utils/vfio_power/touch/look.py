@@ -222,12 +222,12 @@ def _device_drift(view: DeviceView, ground: _Ground) -> tuple[Drift, ...]:
 
 
 def _host_drift(ground: _Ground, damaged: str) -> tuple[Drift, ...]:
-    helper = ground.answer.helper
+    helper, told = ground.answer.helper, ground.answer.damaged
     case = HostCase(
         helper=RUNNING if helper.state == "unknown" else helper.state,
         api_revision=helper.api_revision,
         version=helper.version,
-        damaged=damaged or ground.answer.damaged,
+        damaged=told if damaged in told else f"{damaged} {told}".rstrip(),
         declaration=ground.declaration,
         matched=ground.resolution.matched,
     )

@@ -85,7 +85,7 @@ class Service:
                 "version": VERSION,
                 "api_revision": API_REVISION,
                 "generation": table.declaration.generation,
-                "damaged": table.damaged or None,
+                "damaged": self._steward.damaged or None,
                 **self._about,
             }
         )
@@ -96,7 +96,7 @@ class Service:
         call.reply(
             {
                 "generation": table.declaration.generation,
-                "damaged": table.damaged or None,
+                "damaged": self._steward.damaged or None,
                 "devices": [report_to_json(report) for report in self._keeper.reports()],
             }
         )

@@ -65,9 +65,16 @@ class Steward:
             around, leases, self._leases_ended, _leases_unwritten
         )
 
+    @property
+    def damaged(self) -> str:
+        """Say which of the stored files could not be used, until somebody converges."""
+        return " ".join(filter(None, (self._keeper.table.damaged, self.lending.damaged)))
+
     def start(self, grace: float, ready: Callable[[], None]) -> None:
         """Load what is declared; take it after a grace, or at once where that is 0."""
         self.lending.restore()
+        if self.lending.damaged:
+            tell(WARNING, self.lending.damaged)
 
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
             self._installed(table, error)
@@ -83,7 +90,13 @@ class Steward:
         declared: Callable[[Optional[Table], Optional[Exception]], None],
     ) -> None:
         """Store and resolve another declaration in a worker."""
-        self._around.submit("table", lambda: self._tables.declare(wanted, expected), declared)
+
+        def stored(table: Optional[Table], error: Optional[Exception]) -> None:
+            if table is not None:
+                self.lending.mend()
+            declared(table, error)
+
+        self._around.submit("table", lambda: self._tables.declare(wanted, expected), stored)
 
     def uevent(self, event: Uevent) -> None:
         """React to a change of the bus: a hint to look, never data."""

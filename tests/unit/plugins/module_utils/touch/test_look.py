@@ -199,6 +199,21 @@ def test_a_damaged_declaration_is_drift_and_the_rest_is_seen(scene: Scene) -> No
     assert len(view.devices) == 1
 
 
+def test_damage_that_only_the_helper_knows_of_is_told_beside_ones_own(scene: Scene) -> None:
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.damaged = "/run/vfio-power/leases.json is damaged."
+    with scene.serve():
+        (only,) = (it for it in scene.look().drift if it.code == "state-damaged")
+        assert only.message == "/run/vfio-power/leases.json is damaged"
+        (scene.folder / "declared" / "declared.json").write_text("{")
+        (both,) = (it for it in scene.look().drift if it.code == "state-damaged")
+        assert "declared.json is not JSON" in both.message
+        assert "leases.json is damaged" in both.message
+        scene.damaged = scene.store.load().damaged  # the helper saw the same
+        (once,) = (it for it in scene.look().drift if it.code == "state-damaged")
+        assert once.message.count("declared.json is not JSON") == 1
+
+
 def test_a_rule_by_property_keeps_its_devices_where_udev_cannot_be_asked(scene: Scene) -> None:
     nic = scene.add("0000:02:00.0")
     by_label = Match(property={"VFIO_POWER_LABEL": "fast"})

@@ -467,6 +467,38 @@ def test_a_lease_that_ran_out_while_the_helper_was_away_still_has_its_quiet_time
     assert is_held(helper, nic)
 
 
+def test_leases_that_cannot_be_read_are_told_until_somebody_converges(
+    host: FakeHost, helper: Helper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest")
+    helper.stop()
+    (helper.run / "leases.json").write_text("[{")
+    helper.start()
+    assert f"<4>{helper.run}/leases.json is damaged" in capsys.readouterr().err
+    for method in ("GetStatus", "List"):
+        assert "leases.json is damaged" in helper.client.call(method)["damaged"]
+    helper.release(nic.address, "guest")
+    assert "leases.json" in helper.client.call("List")["damaged"]
+    helper.apply(rule(nic.address, "entry"))
+    assert helper.client.call("List")["damaged"] is None
+    helper.restart()
+    assert helper.client.call("List")["damaged"] is None
+    assert holders(helper, nic) == ["guest"]
+
+
+def test_damaged_leases_are_written_anew_by_a_run_though_nothing_is_lent(
+    host: FakeHost, helper: Helper
+) -> None:
+    helper.stop()
+    (helper.run / "leases.json").write_text("[{")
+    helper.start()
+    helper.apply()
+    helper.restart()
+    assert helper.client.call("GetStatus")["damaged"] is None
+
+
 def test_a_release_that_takes_too_long_names_what_hangs_and_goes_on(
     host: FakeHost, helper: Helper
 ) -> None:
