@@ -128,7 +128,9 @@ def event(told: Mapping[str, Any], report: HoldReport) -> Optional[str]:
         woken = _WOKEN.get(f"woken-{detail}", "woken")
         return f"{woken}; entering again at {clock(again)}" if again is not None else woken
     sentence = _EVENTS.get(name, name)
-    return sentence and sentence.format(detail=detail or "somebody", mode=report.engaged)
+    return sentence and sentence.format(
+        detail=detail or "somebody", driver=detail or "a driver", mode=report.engaged
+    )
 
 
 _WOKEN = {
@@ -150,6 +152,6 @@ _EVENTS: Mapping[str, Optional[str]] = {
     "requested": "the kernel wants it back",
     "leased": "leased to {detail}",
     "lease-ended": "lease of {detail} ended",
-    "bound": "bound to a VFIO driver",
-    "unbound": "taken off its VFIO driver",
+    "bound": "bound to {driver}",
+    "unbound": "taken off {driver}",
 }

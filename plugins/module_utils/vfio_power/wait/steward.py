@@ -102,11 +102,18 @@ class Steward:
         """React to a change of the bus: a hint to look, never data."""
         if event.action in _GOES:
             self._keeper.stand_aside(event.address)
-            self._keeper.tell(event.address, "unbound")
+        if event.action == "unbind":
+            self._tell_unbound(event.address)
         if event.action == "bind":
             self._bound.add(event.address)
         if event.action in _CHANGES:
             self.look_soon()
+
+    def _tell_unbound(self, address: PciAddress) -> None:
+        """Tell it of declared devices and those on a VFIO driver; no other is our business."""
+        facts = self._keeper.table.devices.get(address)
+        if address in self._keeper.table.known or (facts and facts.vfio):
+            self._keeper.tell(address, "unbound", (facts and facts.driver) or "")
 
     def look_soon(self) -> None:
         """Look at the whole bus in a moment; once more if a look is under way already."""
@@ -147,7 +154,8 @@ class Steward:
     def _after_bind(self, bound: set[PciAddress]) -> None:
         known = self._keeper.table.known
         for address in sorted(bound & known.keys()):
-            self._keeper.tell(address, "bound")
+            facts = self._keeper.table.devices.get(address)
+            self._keeper.tell(address, "bound", (facts and facts.driver) or "")
         # Also for the sake of a sibling: its unbind had let the whole unit go.
         units = {member for address in bound for member in self._keeper.unit(address)}
         self._take_later(sorted(units & known.keys()), self.settings.rebind_delay)

@@ -49,6 +49,26 @@ def test_an_unbind_gets_the_device_at_once(host: FakeHost, helper: Helper) -> No
     assert not is_held(helper, nic)
 
 
+def test_of_binds_and_unbinds_only_those_are_told_that_concern_us(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0", driver="e1000e")
+    parked = host.add("0000:03:00.0")
+    others = host.add("0000:04:00.0", driver="nvme")
+    helper.apply(rule(nic.address, "entry"))
+    tape = Tape(helper)
+    for device in (others, parked, nic):
+        host.unbind(device.address)
+    host.bind(nic.address)
+    wait_until(lambda: tape.has("bound", nic.address), "the bind is told")
+    told = [(it["event"], it["address"], it["detail"]) for it in tape.told[1:]]
+    assert told == [
+        ("unbound", str(parked.address), "vfio-pci"),
+        ("unbound", str(nic.address), "e1000e"),
+        ("bound", str(nic.address), "vfio-pci"),
+    ]
+
+
 def test_a_request_for_one_function_lets_its_whole_unit_go(host: FakeHost, helper: Helper) -> None:
     gpu = host.add("0000:02:00.0", group=9)
     audio = host.add("0000:02:00.1", group=9)
