@@ -78,17 +78,6 @@ def drift_to_json(drift: Drift) -> dict[str, str]:
     return dict(drift._asdict())
 
 
-def drift_from_json(value: object, place: str = "drift") -> Drift:
-    """Read a difference between declared and seen."""
-    fields = Fields(value, place)
-    return Drift(
-        code=fields.need("code", str),
-        severity=fields.get("severity", str, "drift"),
-        message=fields.get("message", str, ""),
-        hint=fields.get("hint", str, ""),
-    )
-
-
 def _plain(value: Union[Wakes, Running, Failure, None]) -> Optional[dict[str, Any]]:
     return None if value is None else dict(value._asdict())
 
