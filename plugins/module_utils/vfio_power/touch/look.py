@@ -23,6 +23,7 @@ from ..think.units import host_drivers, power_set, unit
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Match, Resolution, Selector
 from ..words.facts import Facts, HostFacts
+from ..words.mode import Mode
 from ..words.report import Drift
 from .client import Client
 from .helper import CODE, Answer, ask
@@ -200,10 +201,26 @@ def _view(address: PciAddress, ground: _Ground, sysfs: Sysfs) -> DeviceView:
         unit=unit(address, ground.devices),
         power_set=power_set(address, ground.devices),
     )
-    return view._replace(drift=_device_drift(view, ground))
+    return view._replace(drift=_device_drift(view, ground, _blockers(view, ground, sysfs)))
 
 
-def _device_drift(view: DeviceView, ground: _Ground) -> tuple[Drift, ...]:
+def _blockers(view: DeviceView, ground: _Ground, sysfs: Sysfs) -> tuple[str, ...]:
+    """Name what is awake beside a device that should sleep: its other functions, its VFs."""
+    if view.rule is None or view.rule.mode is Mode.NONE or view.power is None or view.power.asleep:
+        return ()
+    awake = []
+    for address in view.power_set:
+        power = sysfs.power(address) if address != view.address else None
+        if power is not None and power.runtime_status == "active":
+            driver = ground.devices[address].driver
+            on = f"on {driver}" if driver else "on no driver"
+            awake.append(f"{address} below the same port is awake too, {on}")
+    return tuple(awake)
+
+
+def _device_drift(
+    view: DeviceView, ground: _Ground, blockers: tuple[str, ...]
+) -> tuple[Drift, ...]:
     case = Case(
         address=view.address,
         rule=view.rule,
@@ -215,6 +232,7 @@ def _device_drift(view: DeviceView, ground: _Ground) -> tuple[Drift, ...]:
         host=ground.host,
         group_drivers=host_drivers(view.address, ground.devices),
         opened_by=tuple(str(opener) for opener in view.opened_by),
+        blockers=blockers,
         settle=ground.settle,
         now=ground.now,
     )

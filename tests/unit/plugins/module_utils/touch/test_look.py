@@ -180,6 +180,26 @@ def test_group_mates_on_host_drivers_are_named(scene: Scene) -> None:
     assert "e1000e" in view.drift[0].message
 
 
+def test_what_is_awake_below_the_same_port_is_named_where_a_device_does_not_sleep(
+    scene: Scene,
+) -> None:
+    port = scene.host.add_port("0000:00:1c.0")
+    nic = scene.add("0000:02:00.0", port=port)
+    scene.add("0000:02:00.1", port=port, driver=None)
+    scene.add("0000:02:00.2", port=port, driver="snd_hda_intel")
+    scene.fall_asleep(scene.add("0000:02:00.3", port=port))
+    scene.add("0000:03:00.0", driver="e1000e")
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.hold(nic, engaged=Mode.ENTRY, state="entry", entered=NOW - 60)
+    with scene.serve():
+        (drift,) = scene.view(nic).drift
+    assert drift.code == "not-suspended"
+    assert drift.message.endswith(
+        "(0000:02:00.1 below the same port is awake too, on no driver;"
+        " 0000:02:00.2 below the same port is awake too, on snd_hda_intel)"
+    )
+
+
 def test_drivers_that_vfio_accepts_in_a_group_are_not_in_the_way(scene: Scene) -> None:
     nic = scene.add("0000:02:00.0")
     scene.add("0000:02:00.1", driver="pci-stub", group=nic.group)
