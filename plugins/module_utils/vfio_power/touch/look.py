@@ -18,10 +18,10 @@ from typing import Callable, NamedTuple, Optional, Protocol
 
 from ..think.drift import DOWN, RUNNING, Case, HostCase, judge, judge_host
 from ..think.resolve import resolve
-from ..think.select import fits
+from ..think.select import asks_udev, fits
 from ..think.units import host_drivers, power_set, unit
 from ..words.address import PciAddress
-from ..words.declaration import Declaration, Known, Match, Resolution, Selector
+from ..words.declaration import Declaration, Known, Resolution, Selector
 from ..words.facts import Facts, HostFacts
 from ..words.mode import Mode
 from ..words.report import Drift
@@ -119,12 +119,6 @@ class _Ground(NamedTuple):
 
     def known(self, address: PciAddress) -> Optional[Known]:
         return next((it for it in self.resolution.known if it.address == address), None)
-
-
-def asks_udev(declaration: Declaration, selectors: Sequence[Selector] = ()) -> bool:
-    """Tell whether anything is selected by a property, which only udev knows."""
-    declared = (*(rule.selector for rule in declaration.rules), *declaration.exclude)
-    return any(isinstance(it, Match) and it.property for it in (*declared, *selectors))
 
 
 def _all_that_matter(

@@ -8,7 +8,6 @@ Answers come from memory or after the keeper has settled; nothing here blocks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
@@ -19,13 +18,13 @@ from ..think.parse import parse_declaration
 from ..think.wire import Fields, lease_to_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem, VfioPowerError
+from ..words.holder import parse_holder
 from ..words.version import API_REVISION, VERSION
 from .connection import Call
 from .steward import Steward
 
 RELEASE_WITHIN = 10.0  # seconds
 TAKE_WITHIN = 120.0
-_HOLDER = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 
 
 def _refusing_bad_input(
@@ -243,8 +242,7 @@ class Service:
 
 
 def _holder(fields: Fields) -> str:
-    holder = fields.need("holder", str)
-    if not _HOLDER.fullmatch(holder):
-        right = "1 to 128 letters, digits or any of . _ : / @ -"
-        raise InputError([Problem("parameters.holder", f"{holder[:40]!r} is not {right}")])
-    return holder
+    try:
+        return parse_holder(fields.need("holder", str))
+    except ValueError as error:
+        raise InputError([Problem("parameters.holder", str(error))]) from None
