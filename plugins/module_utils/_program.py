@@ -133,6 +133,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         leases,
         look,
         openers,
+        peer,
         refusals,
         store,
         sysfs,
@@ -162,6 +163,9 @@ def travels_along() -> tuple[ModuleType, ...]:
         facts,
         mode,
         report,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
+        holder as words_holder,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
         version as words_version,
@@ -230,6 +234,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         leases,
         look,
         openers,
+        peer,
         refusals,
         store,
         sysfs,
@@ -251,6 +256,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         descriptor,
         errors,
         facts,
+        words_holder,
         mode,
         report,
         words_version,

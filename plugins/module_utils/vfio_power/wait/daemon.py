@@ -20,7 +20,9 @@ from ..hold.table import Tables
 from ..hold.windows import Windows
 from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whole
 from ..touch.device import Kernel, Linux
+from ..touch.leases import FOLDER as RUN
 from ..touch.leases import Leases
+from ..touch.store import FOLDER as STATE
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import Uevents, UeventsLost, described
@@ -50,6 +52,10 @@ class Around:
     def clock(self) -> float:
         """Return seconds since the epoch."""
         return time.time()
+
+    def uptime(self) -> float:
+        """Return seconds since the boot, those included that the host slept through."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, in the loop's thread."""
@@ -113,7 +119,7 @@ class Daemon:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         settings = settings_from(environ)
-        self._run = environ.get("RUNTIME_DIRECTORY", "/run/vfio-power")
+        self._run = environ.get("RUNTIME_DIRECTORY", RUN)
         self._listener = listener
         self._manager = manager
         self._uevents = uevents
@@ -123,7 +129,7 @@ class Daemon:
         errands = Errands(sysfs, Grips(kernel, dev), dev)
         around = Around(self.loop, self.workers)
         self.keeper = Keeper(around, errands, Windows(clock), self._happened)
-        store = Store(environ.get("STATE_DIRECTORY", "/var/lib/vfio-power"))
+        store = Store(environ.get("STATE_DIRECTORY", STATE))
         tables = Tables(store, sysfs, described)
         desk = Around(self.loop, self.clerk)
         self.steward = Steward(desk, self.keeper, tables, Leases(self._run), settings)
