@@ -142,6 +142,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         look,
         notify,
         openers,
+        peer,
         records,
         refusals,
         store,
@@ -172,6 +173,9 @@ def travels_along() -> tuple[ModuleType, ...]:
         facts,
         mode,
         report,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
+        holder as words_holder,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
         version as words_version,
@@ -248,6 +252,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         look,
         notify,
         openers,
+        peer,
         records,
         refusals,
         store,
@@ -270,6 +275,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         descriptor,
         errors,
         facts,
+        words_holder,
         mode,
         report,
         words_version,

@@ -196,8 +196,7 @@ options:
   purge:
     description:
       - V(true) makes O(devices) and O(exclude) all that is declared on the host. This is refused
-        with an empty
-        list.
+        with a list that declares nothing, be it empty or with O(devices[].state=absent) alone.
       - V(false) adds to what is declared there. A rule of the same name is replaced in its place.
     type: bool
     default: false

@@ -320,7 +320,9 @@ drift:
       type: str
       sample: "Bind it, for example: driverctl set-override 0000:65:00.0 vfio-pci"
 drifted:
-  description: Whether anything is not as declared. Only drift of severity V(drift) counts.
+  description:
+    - Whether anything is not as declared. Only drift of severity V(drift) counts.
+    - Null where RV(limited) and nothing of it was seen, for then nobody knows.
   returned: success
   type: bool
   sample: false

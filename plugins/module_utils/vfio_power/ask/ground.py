@@ -9,9 +9,10 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Callable, NamedTuple, Optional
 
+from ..think.select import asks_udev
 from ..touch.client import Client
 from ..touch.helper import CODE
-from ..touch.look import SETTLE, asks_udev, look
+from ..touch.look import SETTLE, look
 from ..touch.store import FOLDER, Loaded, Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import described, named
@@ -36,6 +37,7 @@ class Ground(NamedTuple):
     proc: str = "/proc"
     root: Optional[bool] = None
     clock: Callable[[], float] = time.time
+    ticks: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     def look(

@@ -137,7 +137,8 @@ def _applied(task: Task, seen: HostView, ground: Ground) -> Answer:
     done = _apply(task, seen, ground)
     rules = {view.address: view.rule for view in seen.devices if view.rule}
     # Afterwards nobody is still on the way: whoever was, had the time.
-    settle(waits_for(rules, done.entered(ground.clock()), task.wish.settle), ground)
+    now = ground.clock()
+    settle(waits_for(rules, done.entered(now), task.wish.settle, now), ground)
     after = ground.look(settle=0.0, besides=[view.address for view in seen.devices])
     return answer(task, seen, after, done)
 

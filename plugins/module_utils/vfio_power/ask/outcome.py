@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from ..think.drift import ABSENT, HostCase, drifted, judge_host
 from ..think.plan import Step
 from ..touch.view import DeviceView, HostView
+from ..words.address import PciAddress
 from ..words.declaration import Declaration
-from ..words.report import Drift
+from ..words.report import Drift, HoldReport
 from .answer import Answer, drift_rows, plural
 from .rows import (
     Row,
@@ -75,8 +78,24 @@ def _row(task: Task, view: DeviceView, seen: DeviceView, done: Done) -> Row:
         return _planned_row(view, before, done.steps[view.address])
     error = error_of(view)
     if view.address in done.pending:
-        error = f"{view.address}: the kernel has not returned within {task.wish.timeout} s."
+        error = _unfinished(view.address, done.reports.get(view.address), task.wish.timeout)
     return Row(view, before, after, actions, error, view.drift)
+
+
+def _unfinished(address: PciAddress, report: Optional[HoldReport], timeout: int) -> str:
+    """Say what has not come to an end in time: a call that hangs, or one that waits behind it."""
+    running = report.running if report else None
+    if running is None:
+        return f"{address}: was not done within {timeout} s. Run it again."
+    if running.seconds is None:
+        return (
+            f"{address}: its {running.call} still waits for its turn after {timeout} s."
+            " Run it again when the calls before it have returned, or with a longer timeout."
+        )
+    return (
+        f"{address}: its {running.call} has not returned from the kernel after {timeout} s."
+        " Look at the kernel log; the call goes on, and the next run tells what became of it."
+    )
 
 
 def _planned_row(view: DeviceView, before: Stand, step: Step) -> Row:

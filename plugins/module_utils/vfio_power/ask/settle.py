@@ -19,18 +19,19 @@ EVERY = 0.05  # seconds between two looks
 
 
 class Wait(NamedTuple):
-    """One device that may still be on its way, and until when."""
+    """One device that may still be on its way, and how many seconds it has left."""
 
     address: PciAddress
     rule: Rule
-    until: float  # seconds since the epoch
+    left: float
 
 
 def settle(waits: list[Wait], ground: Ground) -> None:
-    """Return when every device is as expected, or had its time."""
+    """Return when every device is as expected, or had its time. Setting the clock changes none."""
+    begun = ground.ticks()
     while waits:
-        now = ground.clock()
-        waits = [wait for wait in waits if now < wait.until and not arrived(wait, ground.sysfs)]
+        passed = ground.ticks() - begun
+        waits = [wait for wait in waits if passed < wait.left and not arrived(wait, ground.sysfs)]
         if waits:
             ground.sleep(EVERY)
 
@@ -45,10 +46,14 @@ def waits_for(
     rules: Mapping[PciAddress, Rule],
     entered: Mapping[PciAddress, float],
     seconds: float,
+    now: float,
 ) -> list[Wait]:
-    """List the devices to wait for; ``entered`` is when each one's last entry was accepted."""
+    """List the devices to wait for; ``entered`` is when each one's last entry was accepted.
+
+    One that is later than now was told by a clock that has been set back since.
+    """
     return [
-        Wait(address, rules[address], moment + seconds)
+        Wait(address, rules[address], seconds - max(0.0, now - moment))
         for address, moment in entered.items()
         if address in rules
     ]

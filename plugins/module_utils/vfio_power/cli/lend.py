@@ -13,7 +13,7 @@ from ..think.wire import Fields, report_from_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import VfioPowerError
 from ..words.mode import Mode
-from ..words.report import HoldReport
+from ..words.report import Failure, HoldReport
 from . import wording
 from .stage import DONE, REFUSED, Stage
 
@@ -32,7 +32,8 @@ def release(stage: Stage, options: Namespace) -> int:
     }
     reports = _devices(stage.around.client.call("Release", parameters, RELEASE_WITHIN))
     _print(stage, reports, [_given(report, options.holder) for report in reports])
-    return DONE
+    failures = [report.failure for report in reports if report.failure is not None]
+    return _tell_failures(stage, [failure for failure in failures if failure.of_letting_go])
 
 
 def reclaim(stage: Stage, options: Namespace) -> int:
@@ -44,10 +45,7 @@ def reclaim(stage: Stage, options: Namespace) -> int:
     }
     reports = _devices(stage.around.client.call("Reclaim", parameters, RECLAIM_WITHIN))
     _print(stage, reports, [_taken(report) for report in reports])
-    failures = [report.failure for report in reports if report.failure is not None]
-    for failure in failures:
-        stage.remark(f"{failure.message}. {failure.hint}".rstrip())
-    return REFUSED if failures else DONE
+    return _tell_failures(stage, [it.failure for it in reports if it.failure is not None])
 
 
 def _only_holder(stage: Stage, addresses: Sequence[PciAddress]) -> Optional[str]:
@@ -76,11 +74,18 @@ def _print(stage: Stage, reports: Reports, sentences: Sequence[str]) -> None:
         stage.say(f"{report.address}  {sentence}")
 
 
+def _tell_failures(stage: Stage, failures: Sequence[Failure]) -> int:
+    for failure in failures:
+        stage.remark(f"{failure.message}. {failure.hint}".rstrip())
+    return REFUSED if failures else DONE
+
+
 def _given(report: HoldReport, holder: str) -> str:
-    lease = next((lease for lease in report.leases if lease.holder == holder), None)
-    if lease is None or lease.until is None:
-        return f"given to {holder} until the next boot"
-    return f"given to {holder} until {wording.when(lease.until)}"
+    until = next((lease.until for lease in report.leases if lease.holder == holder), None)
+    end = "the next boot" if until is None else wording.when(until)
+    if report.failure is not None and report.failure.of_letting_go:
+        return f"not fit for use; lent to {holder} until {end}"
+    return f"given to {holder} until {end}"
 
 
 def _taken(report: HoldReport) -> str:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import Optional
 
 from ..touch.document import host_document
 from ..touch.view import HostView
 from . import wording
 from .paint import SEVERITY
-from .stage import DONE, REFUSED, Stage
+from .stage import DONE, REFUSED, UNREACHABLE, Stage
 from .table import table
 
 
@@ -22,7 +23,17 @@ def run(stage: Stage, options: Namespace) -> int:
         stage.say_json(host_document(view))
     else:
         _print(stage, view)
-    return REFUSED if options.check and view.drifted else DONE
+    return verdict(stage, view, view.drifted) if options.check else DONE
+
+
+def verdict(stage: Stage, view: HostView, drifted: Optional[bool]) -> int:
+    """Return the exit status of ``--check``: that all is well is said of what was seen alone."""
+    if drifted:
+        return REFUSED
+    if drifted is False and view.helper.holds_known:
+        return DONE
+    stage.remark("whether anything differs from what is declared is not known")
+    return UNREACHABLE
 
 
 def tell_limits(stage: Stage, view: HostView) -> None:
@@ -39,11 +50,13 @@ def _print(stage: Stage, view: HostView) -> None:
         for line in table(view, stage.width, stage.paint):
             stage.say(line)
         stage.say()
+    elif view.limited:
+        stage.say("No device is bound to a VFIO driver.")
     else:
         stage.say("No device is declared, and none is bound to a VFIO driver.")
     for drift in view.drift:
         stage.say(stage.paint(SEVERITY.get(drift.severity, ""), f"{drift.code}: {drift.message}"))
         stage.say(f"  {drift.hint}")
-    stage.say(wording.summary(view.summary()))
+    stage.say(wording.summary(view))
     if any(device.drift for device in view.devices):
         stage.say("vfio-powerctl show ADDRESS says more of a device")

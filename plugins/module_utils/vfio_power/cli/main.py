@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Callable, Optional, TextIO
@@ -15,6 +14,7 @@ from typing import Callable, Optional, TextIO
 from ..touch.udev import described
 from ..words.address import PciAddress
 from ..words.errors import HelperUnreachable, VfioPowerError
+from ..words.holder import parse_holder
 from . import lend, listing, show, version, watch
 from .paint import Paint, wanted
 from .stage import DONE, REFUSED, UNREACHABLE, Stage, Surroundings
@@ -23,7 +23,6 @@ Command = Callable[[Stage, argparse.Namespace], int]
 
 NARROW = 80  # columns, where there is no screen
 PROGRAM = "vfio-powerctl"
-_HOLDER = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         formatter_class=_help,
         description="Shows and hands over the PCI devices that vfio.power keeps in low power.",
-        epilog="Exit status: 0 done; 1 refused, or drift with --check; 2 usage; 3 no helper.",
+        epilog="Exit status: 0 done; 1 refused, or drift with --check; 2 usage; 3 no helper, or"
+        " drift unknown with --check.",
     )
     words = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, prog=PROGRAM)
     common = argparse.ArgumentParser(add_help=False, formatter_class=_help)
@@ -136,10 +136,10 @@ def _address(text: str) -> PciAddress:
 
 
 def _holder(text: str) -> str:
-    if _HOLDER.fullmatch(text) is None:
-        right = "1 to 128 letters, digits or any of . _ : / @ -"
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of a holder: {right}")
-    return text
+    try:
+        return parse_holder(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> Optional[float]:

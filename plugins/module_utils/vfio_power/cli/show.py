@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from typing import Callable
+from typing import Callable, Optional
 
 from ..touch.document import device_document
 from ..touch.view import DeviceView, HostView
 from ..words.address import PciAddress
 from ..words.mode import Mode
 from . import wording
-from .listing import tell_limits
+from .listing import tell_limits, verdict
 from .paint import SEVERITY
 from .stage import DONE, REFUSED, Stage
 
@@ -34,7 +34,15 @@ def run(stage: Stage, options: Namespace) -> int:
         tell_limits(stage, view)
         for line in lines(stage, device, view):
             stage.say(line)
-    return REFUSED if options.check and device.drifted else DONE
+    return verdict(stage, view, _drifted(device, view)) if options.check else DONE
+
+
+def _drifted(device: DeviceView, view: HostView) -> Optional[bool]:
+    """Tell whether a device drifts; None where it takes a root, or a helper, to know."""
+    if device.drifted:
+        return True
+    unheld = device.rule is not None and device.rule.holds and view.helper.state == "absent"
+    return None if view.limited or unheld else False
 
 
 def lines(stage: Stage, device: DeviceView, view: HostView) -> Iterator[str]:
@@ -89,7 +97,8 @@ def _held(device: DeviceView, view: HostView) -> Iterator[str]:
         since = f" since {wording.when(hold.entered)}" if hold.entered is not None else ""
         yield f"yes, by {hold.backend or 'the helper'}, {hold.engaged} engaged{since}"
     if hold is not None and hold.running is not None:
-        yield f"{hold.running.call} is under way since {wording.clock(hold.running.since)}"
+        doing = "waits for its turn" if hold.running.seconds is None else "is under way"
+        yield f"{hold.running.call} {doing} since {wording.clock(hold.running.since)}"
     if hold is not None and hold.waiting_until is not None:
         yield f"woken; entering again at {wording.clock(hold.waiting_until)}"
     if hold is not None and hold.taken_after is not None and not hold.held:

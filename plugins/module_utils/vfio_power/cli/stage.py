@@ -18,8 +18,8 @@ from ..words.declaration import Selector
 from ..words.errors import VfioPowerError
 from .paint import Paint
 
-DONE, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
-"""The exit statuses. REFUSED is also what ``--check`` says of drift."""
+DONE, REFUSED, UNREACHABLE = 0, 1, 3
+"""The exit statuses; 2 is argparse's own. REFUSED is also what ``--check`` says of drift."""
 
 
 class Surroundings:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from ..think.policy import State
-from ..touch.view import DeviceView, Summary
+from ..touch.view import DeviceView, HostView
 from ..words.declaration import Rule
 from ..words.mode import Mode
 from ..words.report import HoldReport
@@ -104,19 +104,17 @@ def codes(view: DeviceView) -> str:
     return " ".join(drift.code for drift in view.drift if drift.code != said)
 
 
-def summary(numbers: Summary) -> str:
-    """Return the picture in one line."""
-    parts = [
-        f"{numbers.declared} declared",
-        f"{numbers.held} held",
-        f"{numbers.asleep} asleep",
-        f"{numbers.awake} awake",
-    ]
+def summary(view: HostView) -> str:
+    """Return the picture in one line, without what could not be seen."""
+    numbers = view.summary()
+    parts = [] if view.limited else [f"{numbers.declared} declared", f"{numbers.held} held"]
+    parts += [f"{numbers.asleep} asleep", f"{numbers.awake} awake"]
     if numbers.unknown:
         parts.append(f"{numbers.unknown} unknown")
     if numbers.excused:
         parts.append(f"{numbers.excused} excused")
-    parts.append(f"{numbers.drift} drift" if numbers.drift else "no drift")
+    none = "drift unknown" if view.drifted is None else "no drift"
+    parts.append(f"{numbers.drift} drift" if numbers.drift else none)
     return ", ".join(parts)
 
 
@@ -130,7 +128,9 @@ def event(told: Mapping[str, Any], report: HoldReport) -> Optional[str]:
         woken = _WOKEN.get(f"woken-{detail}", "woken")
         return f"{woken}; entering again at {clock(again)}" if again is not None else woken
     sentence = _EVENTS.get(name, name)
-    return sentence and sentence.format(detail=detail or "somebody", mode=report.engaged)
+    return sentence and sentence.format(
+        detail=detail or "somebody", driver=detail or "a driver", mode=report.engaged
+    )
 
 
 _WOKEN = {
@@ -152,6 +152,6 @@ _EVENTS: Mapping[str, Optional[str]] = {
     "requested": "the kernel wants it back",
     "leased": "leased to {detail}",
     "lease-ended": "lease of {detail} ended",
-    "bound": "bound to a VFIO driver",
-    "unbound": "taken off its VFIO driver",
+    "bound": "bound to {driver}",
+    "unbound": "taken off {driver}",
 }

@@ -99,7 +99,7 @@ class Errands:
                 "power-error",
                 f"{address}: did not come back from {power.power_state} (runtime status"
                 f" {power.runtime_status}) when it was let go",
-                "Look at the kernel log; do not give it to a guest before a reset",
+                "Look at the kernel log; reset it and bind it anew before a guest gets it",
             ) from refused
         if refused is not None:
             raise refused

@@ -63,6 +63,7 @@ class Holder:
         self.entered: Optional[float] = None
         self.waiting_until: Optional[float] = None
         self.running: Optional[Running] = None
+        self.begun: Optional[float] = None  # when a worker began it, in seconds since the boot
         self.failure: Optional[Failure] = None
         self._keeping = keeping
         self._around = around
@@ -78,6 +79,16 @@ class Holder:
     def busy(self) -> bool:
         """Tell whether a worker has the device right now."""
         return self.state in policy.BUSY
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether the device did not come back when it was let go."""
+        return self.failure is not None and self.failure.code == "power-error"
+
+    def forget_lost(self) -> None:
+        """Trust it again: a driver has taken the device since, or it is gone."""
+        if self.lost:
+            self.failure = None
 
     def take_over(self, grip: Grip, record: Optional[Record]) -> None:
         """Go on with a device from where another helper left it, without a call to it."""
@@ -134,7 +145,7 @@ class Holder:
         if action is Action.LET_GO:
             self._unwatch()
         self._stop_waiting()
-        self.running = Running(action.value, self._around.clock())
+        self.running, self.begun = Running(action.value, self._around.clock()), None
         self.state = policy.BEGINS[action]
         self._woken_early = False
         self._keeping.remember(self)  # the intent, before the call

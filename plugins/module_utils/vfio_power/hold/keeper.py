@@ -20,7 +20,7 @@ from ..words.address import PciAddress
 from ..words.declaration import Known
 from ..words.facts import Facts
 from ..words.mode import Mode
-from ..words.report import Failure, HoldReport
+from ..words.report import Failure, HoldReport, Running
 from .asks import Ask, Asks
 from .errands import Errands
 from .grip import Grip
@@ -63,8 +63,10 @@ class Keeper:
         """Go by another table from now on; what is no longer declared is let go."""
         self.table = table
         self._below = {}
-        for holder in self._holders.values():
+        for address, holder in self._holders.items():
             self._put_below_its_port(holder)
+            if address not in table.devices:
+                holder.forget_lost()
         for address in [*table.known, *self._holders]:
             self.refresh(address)
 
@@ -118,8 +120,10 @@ class Keeper:
     def forget_refusal(self, address: PciAddress) -> None:
         """A device was bound anew: what its driver did not offer before, it may offer now."""
         self._unsupported.discard(address)
-        if address in self._holders:
-            self._holders[address].ask()
+        holder = self._holders.get(address)
+        if holder is not None:
+            holder.ask()
+            holder.forget_lost()
 
     def unit(self, address: PciAddress) -> list[PciAddress]:
         """Return the devices that are let go and taken together."""
@@ -139,13 +143,16 @@ class Keeper:
             leases=self.lending.of(address) if self.lending else (),
         )
         holder = self._holders.get(address)
-        return report if holder is None else _told_by(holder, report, self._wanted_mode(address))
+        if holder is None:
+            return report
+        report = _told_by(holder, report, self._wanted_mode(address))
+        return report._replace(running=self._running(holder))
 
     def reports(self) -> list[HoldReport]:
-        """Report every device that is declared, held or lent, in bus order."""
+        """Report every device that is declared, held, lent or did not come back, in bus order."""
         lent = self.lending.addresses() if self.lending else set()
-        held = {address for address, holder in self._holders.items() if holder.grip is not None}
-        return [self.report(address) for address in sorted({*self.table.known, *held, *lent})]
+        ours = {a for a, holder in self._holders.items() if holder.grip is not None or holder.lost}
+        return [self.report(address) for address in sorted({*self.table.known, *ours, *lent})]
 
     def tell(self, address: PciAddress, event: str, detail: str = "") -> None:
         """Tell the listener what happened to a device."""
@@ -197,10 +204,13 @@ class Keeper:
                 ask.note(address, action.value)
             done(held, None)
 
+        def run() -> Optional[Grip]:
+            holder.begun = self._around.uptime()  # until now it waited for a worker
+            return self._errands.run(action, known, facts, grip)
+
         self._look_for_wakes(port)
         self._windows.begin(port)
-        lane = _lane(address, facts, grip)
-        self._around.submit(lane, lambda: self._errands.run(action, known, facts, grip), ended)
+        self._around.submit(_lane(address, facts, grip), run, ended)
 
     def remember(self, holder: Holder) -> None:
         """Write down how a device stands, or forget it once it is let go."""
@@ -229,6 +239,11 @@ class Keeper:
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
         self.asks.settled(holder.address)
+
+    def _running(self, holder: Holder) -> Optional[Running]:
+        if holder.running is None or holder.begun is None:
+            return holder.running
+        return holder.running._replace(seconds=self._around.uptime() - holder.begun)
 
     def _goal(self, address: PciAddress) -> Goal:
         rule = self.table.rule(address)
@@ -274,6 +289,5 @@ def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
         wakes=holder.wakes if counted else None,
         entered=holder.entered,
         waiting_until=holder.waiting_until,
-        running=holder.running,
         failure=holder.failure,
     )

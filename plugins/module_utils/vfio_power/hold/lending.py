@@ -32,14 +32,22 @@ class Lending:
         self._store = leases
         self._ended = ended
         self._unwritten = unwritten
+        self.damaged = ""  # why leases of before a restart are lost
         self._leases: list[Lease] = []
         self._timers: dict[tuple[PciAddress, str], Timer] = {}
 
     def restore(self) -> None:
         """Take over what was written down before a restart of the helper."""
         self._leases = list(self._store.load())
+        self.damaged = self._store.damaged
         for lease in self._leases:
             self._end_in_time(lease)
+
+    def mend(self) -> None:
+        """Write the leases anew where they were damaged; whoever asks for that was told of it."""
+        if self.damaged:
+            self.damaged = ""
+            self._write()
 
     def of(self, address: PciAddress) -> tuple[Lease, ...]:
         """Return the leases on a device."""
@@ -53,7 +61,8 @@ class Lending:
         """Give devices to a holder; the same holder asking again starts its time anew."""
         now = self._around.clock()
         until = now + ttl if ttl else None
-        fresh = [Lease(address, holder, now, until) for address in addresses]
+        ends = self._around.uptime() + ttl if ttl else None
+        fresh = [Lease(address, holder, now, until, ends) for address in addresses]
         taken = {(lease.address, lease.holder) for lease in fresh}
         kept = [lease for lease in self._leases if (lease.address, lease.holder) not in taken]
         self._keep(kept + fresh)
@@ -78,16 +87,19 @@ class Lending:
         if leases == self._leases:
             return
         self._leases = leases
+        self._write()
+
+    def _write(self) -> None:
         try:
-            self._store.save(leases)
+            self._store.save(self._leases)
         except OSError as error:
             self._unwritten(error)
 
     def _end_in_time(self, lease: Lease) -> None:
         self._forget_timer(lease)
-        if lease.until is None:
+        if lease.ends is None:
             return
-        left = max(0.0, lease.until - self._around.clock())
+        left = max(0.0, lease.ends - self._around.uptime())
         key = (lease.address, lease.holder)
         self._timers[key] = self._around.call_later(left, lambda: self._ran_out(*key))
 

@@ -21,10 +21,13 @@ class Timer(Protocol):
 
 
 class Surroundings(Protocol):
-    """A loop that calls back in one thread, workers beside it, and the time of day."""
+    """A loop that calls back in one thread, workers beside it, and two clocks."""
 
     def clock(self) -> float:
         """Return seconds since the epoch, for people."""
+
+    def uptime(self) -> float:
+        """Return seconds since the boot, to measure with: nobody sets this clock."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, in the loop's thread."""

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
 from ..think.resolve import resolve
+from ..think.select import asks_udev
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
-from ..words.declaration import Declaration, Known, Match, Rule
+from ..words.declaration import Declaration, Known, Rule
 from ..words.errors import VfioPowerError
 from ..words.facts import Facts
 
@@ -78,7 +79,8 @@ class Tables:
             self._save(table)
         except OSError as error:
             # What is declared can be kept all the same: a full disk must not let devices go.
-            return table._replace(damaged=f"The devices that were found cannot be stored: {error}.")
+            reason = f"{error.filename}: {error.strerror}"
+            return table._replace(damaged=f"The devices found cannot be stored: {reason}.")
         return table
 
     def declare(self, wanted: Declaration, expected: int) -> Table:
@@ -99,15 +101,10 @@ class Tables:
 
     def _resolved(self, declaration: Declaration, known: tuple[Known, ...]) -> Table:
         devices: Mapping[PciAddress, Facts] = self._sysfs.devices()
-        if _asks_udev(declaration):
+        if asks_udev(declaration):
             devices = self._described(devices)
         resolution = resolve(declaration, devices, known)
         return Table(declaration, {entry.address: entry for entry in resolution.known}, devices)
 
     def _save(self, table: Table) -> None:
         self._store.save(table.declaration, tuple(table.known.values()))
-
-
-def _asks_udev(declaration: Declaration) -> bool:
-    selectors = [rule.selector for rule in declaration.rules] + list(declaration.exclude)
-    return any(isinstance(it, Match) and it.property is not None for it in selectors)

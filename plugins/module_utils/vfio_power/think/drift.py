@@ -38,6 +38,7 @@ WHATEVER_IS_DECLARED: Sequence[Check] = (
     drift_hold.stuck,
     drift_card.device_missing,
     drift_card.identity_changed,
+    drift_power.power_error,
     drift_hold.leased,
     drift_hold.undeclared_hold,
 )
@@ -46,7 +47,6 @@ AS_DECLARED: Sequence[Check] = (
     drift_hold.busy,
     drift_card.group_not_viable,
     drift_hold.failed,
-    drift_power.power_error,
     drift_hold.waiting,
     drift_hold.mode_mismatch,
     drift_power.runtime_pm_forbidden,

@@ -19,9 +19,9 @@ from .drift_case import RUNNING, Case, seconds
 def stuck(case: Case) -> Optional[Drift]:
     """Find a call into the kernel that does not return."""
     running = case.hold.running if case.hold else None
-    if running is None or case.now - running.since <= case.patience:
+    if running is None or running.seconds is None or running.seconds <= case.patience:
         return None
-    lasting = seconds(case.now - running.since)
+    lasting = seconds(running.seconds)
     message = f"{case.subject}: {running.call} has not returned from the kernel for {lasting}"
     return found("stuck", message, "Look at the kernel log; the device may hang in a reset")
 
@@ -98,7 +98,10 @@ def mode_mismatch(case: Case) -> Optional[Drift]:
 def _meanwhile(case: Case) -> str:
     hold = case.hold
     if hold is not None and hold.running is not None:
-        return f"; {hold.running.call} is under way for {seconds(case.now - hold.running.since)}"
+        call, lasting = hold.running.call, hold.running.seconds
+        if lasting is None:
+            return f"; {call} waits until another call has returned"
+        return f"; {call} is under way for {seconds(lasting)}"
     if hold is not None and hold.taken_after is not None and not hold.held:
         return f"; it is taken in {seconds(hold.taken_after - case.now)}"
     return ""

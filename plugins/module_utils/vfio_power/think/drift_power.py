@@ -20,7 +20,14 @@ SLEEPING = (Expect.ASLEEP, Expect.D3COLD)
 
 
 def power_error(case: Case) -> Optional[Drift]:
-    """A device that did not come back; the PM core may call it active all the same."""
+    """A device that did not come back: a guest that gets it would not get a working one.
+
+    The helper saw it when it let go, whatever is seen since. Or sysfs shows it, where the PM core
+    may call it active all the same.
+    """
+    failure = case.hold.failure if case.hold else None
+    if failure is not None and failure.code == "power-error" and case.facts is not None:
+        return found(failure.code, failure.message, failure.hint)
     power = case.power
     if power is None:
         return None

@@ -20,11 +20,11 @@ interface {NAME}
 # Times a device left low power; foreign: not by a call of the helper's own.
 type Wakes (total: int, foreign: int, last: ?float)
 
-# A device given to a named holder, until then or until the next boot.
-type Lease (address: string, holder: string, since: float, until: ?float)
+# A device given to a named holder, until then or until the next boot; ends: since the boot.
+type Lease (address: string, holder: string, since: float, until: ?float, ends: ?float)
 
-# A call into the kernel that has not returned.
-type Running (call: string, since: float)
+# A call into the kernel that has not returned after so many seconds; null: it waits for its turn.
+type Running (call: string, since: float, seconds: ?float)
 
 # Why the helper could not do what is declared.
 type Failure (code: string, message: string, hint: string, operation: string, errno: string)
@@ -47,7 +47,7 @@ type Device (
 )
 
 type Outcome (device: Device, actions: []string)
-type Pending (address: string, call: string, since: float)
+type Pending (address: string, call: string, since: float, seconds: ?float)
 type Problem (place: string, message: string)
 
 method GetStatus() -> (
@@ -72,7 +72,8 @@ method Apply(rules: []object, exclude: []object, expected_generation: int, timeo
   pending: ?[]string
 )
 
-# Answers when the kernel has let go of the whole unit of each device.
+# Answers when the kernel has let go of the whole unit of each device. One that did not come back
+# says so in its failure; it is lent all the same.
 method Release(addresses: []string, holder: string, ttl: ?float) -> (devices: []Device)
 
 method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
@@ -93,7 +94,8 @@ method Monitor() -> (
 error GenerationMismatch (expected: int, actual: int)
 error InputRefused (problems: []Problem)
 error LeaseHeld (leases: []Lease)
-error Timeout (pending: []Pending)
+# With a holder the devices are lent to it all the same.
+error Timeout (pending: []Pending, holder: ?string)
 error Malformed (reason: string)
 error Failed (message: string, hint: string)
 """

@@ -18,8 +18,9 @@ def merge(stored: Declaration, request: Request, *, purge: bool) -> Declaration:
 
     The generation stays: whoever stores the result raises it.
     """
-    if purge and not request.entries:
-        message = "is empty; with purge that would remove every rule of the host"
+    if purge and not any(isinstance(entry, Rule) for entry in request.entries):
+        lacks = "declares nothing, with state: absent alone" if request.entries else "is empty"
+        message = f"{lacks}; with purge that would remove every rule of the host"
         raise InputError([Problem("devices", message)])
     merged = _replaced(stored, request) if purge else _united(stored, request)
     problems = _clashes(merged)

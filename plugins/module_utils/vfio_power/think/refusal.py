@@ -44,11 +44,24 @@ def _lease(parameters: Parameters) -> tuple[str, str]:
 
 
 def _timeout(parameters: Parameters) -> tuple[str, str]:
-    hanging = [f"{each.get('address')} in {each.get('call')}" for each in _rows(parameters)]
-    return (
-        f"The kernel did not come back in time from {', '.join(hanging) or 'its work'}",
-        "Look at the kernel log of these devices; the call goes on",
-    )
+    rows, holder = _rows(parameters), parameters.get("holder")
+    told = [_unfinished(row) for row in rows] or ["its work"]
+    message = f"The kernel did not come back in time from {', '.join(told)}"
+    hint = "Look at the kernel log of these devices; the call goes on"
+    if holder is not None:
+        addresses = " ".join(str(it.get("address")) for it in rows) or "ADDRESS"
+        hint += (
+            f", and the lease of {holder} stays. To end it:"
+            f" vfio-powerctl reclaim {addresses} --holder {holder}"
+        )
+    return message, hint
+
+
+def _unfinished(pending: Parameters) -> str:
+    address, call = pending.get("address"), pending.get("call")
+    if pending.get("seconds") is None:
+        return f"what {address} waits behind with its {call}"
+    return f"{address} in {call}"
 
 
 def _failed(parameters: Parameters) -> tuple[str, str]:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Optional
 
 from ..words.address import PciAddress
-from ..words.declaration import Match, Selector
+from ..words.declaration import Declaration, Match, Selector
 from ..words.facts import Facts, Identity
 
 
@@ -43,6 +43,12 @@ def selects(selector: Selector, facts: Facts) -> bool:
     if isinstance(selector, PciAddress):
         return selector == facts.address
     return fits(selector, facts)
+
+
+def asks_udev(declaration: Declaration, selectors: Sequence[Selector] = ()) -> bool:
+    """Tell whether anything is selected by a property, which only udev knows."""
+    declared = (*(rule.selector for rule in declaration.rules), *declaration.exclude)
+    return any(isinstance(it, Match) and it.property for it in (*declared, *selectors))
 
 
 def describe(selector: Selector) -> str:

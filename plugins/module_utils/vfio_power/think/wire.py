@@ -69,23 +69,13 @@ def lease_from_json(value: object, place: str = "lease") -> Lease:
         holder=fields.need("holder", str),
         since=fields.number("since") or 0.0,
         until=fields.number("until"),
+        ends=fields.number("ends"),
     )
 
 
 def drift_to_json(drift: Drift) -> dict[str, str]:
     """Write a difference between declared and seen."""
     return dict(drift._asdict())
-
-
-def drift_from_json(value: object, place: str = "drift") -> Drift:
-    """Read a difference between declared and seen."""
-    fields = Fields(value, place)
-    return Drift(
-        code=fields.need("code", str),
-        severity=fields.get("severity", str, "drift"),
-        message=fields.get("message", str, ""),
-        hint=fields.get("hint", str, ""),
-    )
 
 
 def _plain(value: Union[Wakes, Running, Failure, None]) -> Optional[dict[str, Any]]:
@@ -104,7 +94,11 @@ def wakes_from_json(value: object, place: str = "wakes") -> Wakes:
 
 def _running_from_json(value: object, place: str) -> Running:
     fields = Fields(value, place)
-    return Running(call=fields.need("call", str), since=fields.number("since") or 0.0)
+    return Running(
+        call=fields.need("call", str),
+        since=fields.number("since") or 0.0,
+        seconds=fields.number("seconds"),
+    )
 
 
 def _failure_from_json(value: object, place: str) -> Failure:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,10 +20,10 @@ from ..think.interface import NAME, SOCKET
 from ..think.refusal import refusal
 from ..think.varlink import MAX_REPLY, Inbox, MalformedMessage, Message, encode
 from ..words.errors import HelperUnreachable
+from .peer import peer_uid
 
 CONNECT_WITHIN = 5.0  # seconds
 CHUNK = 1 << 16
-PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 _LOOK = "See 'systemctl status vfio-powerd.socket vfio-powerd.service'"
 
@@ -151,7 +150,7 @@ def _explaining(timeout: Optional[float]) -> Iterator[None]:
 
 def _check_owner(link: socket.socket, path: str) -> None:
     """Believe only root, or ourselves: whoever else listens there is not the helper."""
-    _pid, uid, _gid = PEER.unpack(link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))
+    uid = peer_uid(link)
     if uid not in (0, os.geteuid()):
         raise HelperUnreachable(
             f"The socket {path} is served by user {uid}, not by root: it is not the helper's",

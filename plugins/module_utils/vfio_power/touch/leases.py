@@ -30,7 +30,11 @@ class Leases:
         try:
             return _parse(self._folder.read(LEASES))
         except (OSError, ValueError, RecursionError, InputError) as error:
-            self.damaged = f"{self._folder.path}/{LEASES} is damaged and taken as empty: {error}"
+            path = f"{self._folder.path}/{LEASES}"
+            self.damaged = (
+                f"{path} is damaged and taken as empty ({error}):"
+                " what was lent may be taken, give it to its holders again."
+            )
             return ()
 
     def save(self, leases: Iterable[Lease]) -> bool:

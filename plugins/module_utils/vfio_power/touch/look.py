@@ -18,11 +18,12 @@ from typing import Callable, NamedTuple, Optional, Protocol
 
 from ..think.drift import DOWN, RUNNING, Case, HostCase, judge, judge_host
 from ..think.resolve import resolve
-from ..think.select import fits
-from ..think.units import power_set, unit
+from ..think.select import asks_udev, fits
+from ..think.units import host_drivers, power_set, unit
 from ..words.address import PciAddress
-from ..words.declaration import Declaration, Known, Match, Resolution, Selector
+from ..words.declaration import Declaration, Known, Resolution, Selector
 from ..words.facts import Facts, HostFacts
+from ..words.mode import Mode
 from ..words.report import Drift
 from .client import Client
 from .helper import CODE, Answer, ask
@@ -125,12 +126,6 @@ class _Ground(NamedTuple):
         return next((it for it in self.resolution.known if it.address == address), None)
 
 
-def asks_udev(declaration: Declaration, selectors: Sequence[Selector] = ()) -> bool:
-    """Tell whether anything is selected by a property, which only udev knows."""
-    declared = (*(rule.selector for rule in declaration.rules), *declaration.exclude)
-    return any(isinstance(it, Match) and it.property for it in (*declared, *selectors))
-
-
 def _all_that_matter(
     loaded: Loaded, answer: Answer, besides: Optional[Collection[PciAddress]]
 ) -> Optional[set[PciAddress]]:
@@ -205,10 +200,26 @@ def _view(address: PciAddress, ground: _Ground, sysfs: Sysfs) -> DeviceView:
         unit=unit(address, ground.devices),
         power_set=power_set(address, ground.devices),
     )
-    return view._replace(drift=_device_drift(view, ground))
+    return view._replace(drift=_device_drift(view, ground, _blockers(view, ground, sysfs)))
 
 
-def _device_drift(view: DeviceView, ground: _Ground) -> tuple[Drift, ...]:
+def _blockers(view: DeviceView, ground: _Ground, sysfs: Sysfs) -> tuple[str, ...]:
+    """Name what is awake beside a device that should sleep: its other functions, its VFs."""
+    if view.rule is None or view.rule.mode is Mode.NONE or view.power is None or view.power.asleep:
+        return ()
+    awake = []
+    for address in view.power_set:
+        power = sysfs.power(address) if address != view.address else None
+        if power is not None and power.runtime_status == "active":
+            driver = ground.devices[address].driver
+            on = f"on {driver}" if driver else "on no driver"
+            awake.append(f"{address} below the same port is awake too, {on}")
+    return tuple(awake)
+
+
+def _device_drift(
+    view: DeviceView, ground: _Ground, blockers: tuple[str, ...]
+) -> tuple[Drift, ...]:
     case = Case(
         address=view.address,
         rule=view.rule,
@@ -218,8 +229,9 @@ def _device_drift(view: DeviceView, ground: _Ground) -> tuple[Drift, ...]:
         hold=view.hold,
         helper=RUNNING if ground.answer.helper.answered else DOWN,
         host=ground.host,
-        group_drivers=_group_drivers(view.facts, ground.devices),
+        group_drivers=host_drivers(view.address, ground.devices),
         opened_by=tuple(str(opener) for opener in view.opened_by),
+        blockers=blockers,
         settle=ground.settle,
         now=ground.now,
     )
@@ -227,27 +239,13 @@ def _device_drift(view: DeviceView, ground: _Ground) -> tuple[Drift, ...]:
 
 
 def _host_drift(ground: _Ground, damaged: str) -> tuple[Drift, ...]:
-    helper = ground.answer.helper
+    helper, told = ground.answer.helper, ground.answer.damaged
     case = HostCase(
         helper=RUNNING if helper.state == "unknown" else helper.state,
         api_revision=helper.api_revision,
         version=helper.version,
-        damaged=damaged or ground.answer.damaged,
+        damaged=told if damaged in told else f"{damaged} {told}".rstrip(),
         declaration=ground.declaration,
         matched=ground.resolution.matched,
     )
     return tuple(judge_host(case))
-
-
-def _group_drivers(facts: Optional[Facts], devices: Devices) -> Mapping[PciAddress, str]:
-    """Return the devices of the same IOMMU group that a host driver has."""
-    if facts is None or facts.iommu_group is None:
-        return {}
-    return {
-        other.address: other.driver
-        for other in devices.values()
-        if other.iommu_group == facts.iommu_group
-        and other.address != facts.address
-        and other.driver is not None
-        and not (other.vfio or other.bridge)
-    }

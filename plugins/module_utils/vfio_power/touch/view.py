@@ -101,9 +101,11 @@ class HostView(NamedTuple):
         return self.drift + tuple(drift for view in self.devices for drift in view.drift)
 
     @property
-    def drifted(self) -> bool:
-        """Tell whether anything has to be done."""
-        return drifted(self.all_drift)
+    def drifted(self) -> Optional[bool]:
+        """Tell whether anything has to be done; None where what is declared was not seen."""
+        if drifted(self.all_drift):
+            return True
+        return None if self.limited else False
 
     def device(self, address: PciAddress) -> Optional[DeviceView]:
         """Return one device's view, or None where it is not in the picture."""

@@ -22,8 +22,10 @@ from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whol
 from ..touch.fdstore import FdStore
 from ..touch.graces import Graces
 from ..touch.kernel import Kernel, Linux
+from ..touch.leases import FOLDER as RUN
 from ..touch.leases import Leases
 from ..touch.records import Records
+from ..touch.store import FOLDER as STATE
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import Uevents, UeventsLost, described
@@ -54,6 +56,10 @@ class Around:
     def clock(self) -> float:
         """Return seconds since the epoch."""
         return time.time()
+
+    def uptime(self) -> float:
+        """Return seconds since the boot, those included that the host slept through."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, in the loop's thread."""
@@ -119,7 +125,7 @@ class Daemon:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         settings = settings_from(environ)
-        self._run = environ.get("RUNTIME_DIRECTORY", "/run/vfio-power")
+        self._run = environ.get("RUNTIME_DIRECTORY", RUN)
         self._listener = listener
         self._manager = manager
         self._uevents = uevents
@@ -132,8 +138,7 @@ class Daemon:
         around = Around(self.loop, self.workers)
         records = Records(self._run)
         self.keeper = Keeper(around, errands, Windows(clock), records, self._happened)
-        declared = Store(environ.get("STATE_DIRECTORY", "/var/lib/vfio-power"))
-        tables = Tables(declared, sysfs, described)
+        tables = Tables(Store(environ.get("STATE_DIRECTORY", STATE)), sysfs, described)
         desk = Around(self.loop, self.clerk)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings

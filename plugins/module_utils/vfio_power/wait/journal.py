@@ -11,7 +11,6 @@ ERROR = 3
 WARNING = 4
 NOTICE = 5
 INFO = 6
-DEBUG = 7
 
 
 def tell(priority: int, text: str) -> None:

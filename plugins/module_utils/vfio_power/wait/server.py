@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 from collections.abc import Mapping
 from typing import Callable
 
 from ..think import interface
 from ..think.varlink import encode
+from ..touch.peer import peer_uid
 from ..words.version import VERSION
 from .connection import SERVICE, Call, Connection
 from .loop import Loop
 
 MAX_CLIENTS = 64
 PAUSE = 1.0  # seconds without accepting when descriptors have run out
-PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 Method = Callable[[Call], None]
 
@@ -73,8 +72,7 @@ class Server:
 
     def _take_in(self, client: socket.socket) -> None:
         client.settimeout(0)
-        peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
-        _pid, uid, _gid = PEER.unpack(peer)
+        uid = peer_uid(client)
         if uid not in self._uids:
             _turn_away(client)
             return

@@ -8,7 +8,6 @@ Answers come from memory or after the keeper has settled; nothing here blocks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
@@ -20,6 +19,7 @@ from ..think.parse_values import MOST_SECONDS, Problems, read_seconds
 from ..think.wire import Fields, lease_to_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem, VfioPowerError
+from ..words.holder import parse_holder
 from ..words.version import API_REVISION, VERSION
 from .connection import Call
 from .steward import Steward
@@ -27,7 +27,6 @@ from .steward import Steward
 RELEASE_WITHIN = 10.0  # seconds
 TAKE_WITHIN = 120.0
 LEAST_PATIENCE = 0.1
-_HOLDER = re.compile(r"[A-Za-z0-9._:/@-]{1,128}", re.ASCII)
 
 
 def _refusing_bad_input(
@@ -50,8 +49,13 @@ def _explain(call: Call, error: Optional[Exception]) -> None:
         call.error("GenerationMismatch", {"expected": error.expected, "actual": error.actual})
     elif isinstance(error, VfioPowerError):
         call.refuse(error)
+    elif isinstance(error, OSError):
+        reason = f"{error.filename}: {error.strerror}"
+        hint = "Make room there, or make it writable, and repeat the change"
+        call.error("Failed", {"message": f"the declaration was not stored: {reason}", "hint": hint})
     else:
-        call.error("Failed", {"message": f"the declaration was not stored: {error}", "hint": ""})
+        hint = "The helper's journal says more: journalctl -u vfio-powerd"
+        call.error("Failed", {"message": f"the declaration was not stored: {error}", "hint": hint})
 
 
 class Service:
@@ -90,7 +94,7 @@ class Service:
                 "version": VERSION,
                 "api_revision": API_REVISION,
                 "generation": table.declaration.generation,
-                "damaged": table.damaged or None,
+                "damaged": self._steward.damaged or None,
                 "kept": self._kept(),
                 **self._about,
             }
@@ -102,7 +106,7 @@ class Service:
         call.reply(
             {
                 "generation": table.declaration.generation,
-                "damaged": table.damaged or None,
+                "damaged": self._steward.damaged or None,
                 "devices": [report_to_json(report) for report in self._keeper.reports()],
             }
         )
@@ -143,7 +147,7 @@ class Service:
                 self._keeper.tell(address, "leased", holder)
             self._keeper.permits.withdraw(addresses)
 
-        self._answer_when_settled(call, addresses, RELEASE_WITHIN, begin)
+        self._answer_when_settled(call, addresses, RELEASE_WITHIN, begin, holder)
 
     @_refusing_bad_input
     def reclaim(self, call: Call) -> None:
@@ -220,7 +224,12 @@ class Service:
         keeper.wait_for(Ask(addresses, progress, finish), timeout, begin)
 
     def _answer_when_settled(
-        self, call: Call, addresses: list[PciAddress], within: float, begin: Callable[[], None]
+        self,
+        call: Call,
+        addresses: list[PciAddress],
+        within: float,
+        begin: Callable[[], None],
+        lent_to: Optional[str] = None,
     ) -> None:
         def finish(ask: Ask) -> None:
             reports = [self._keeper.report(address) for address in addresses]
@@ -230,7 +239,7 @@ class Service:
             hanging = [
                 {"address": str(it.address), **it.running._asdict()} for it in reports if it.running
             ]
-            call.error("Timeout", {"pending": hanging})
+            call.error("Timeout", {"pending": hanging, "holder": lent_to})
 
         self._keeper.wait_for(Ask(addresses, lambda *_done: None, finish), within, begin)
 
@@ -264,8 +273,7 @@ def _patience(fields: Fields) -> float:
 
 
 def _holder(fields: Fields) -> str:
-    holder = fields.need("holder", str)
-    if not _HOLDER.fullmatch(holder):
-        right = "1 to 128 letters, digits or any of . _ : / @ -"
-        raise InputError([Problem("parameters.holder", f"{holder[:40]!r} is not {right}")])
-    return holder
+    try:
+        return parse_holder(fields.need("holder", str))
+    except ValueError as error:
+        raise InputError([Problem("parameters.holder", str(error))]) from None

@@ -9,7 +9,6 @@ service.py.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from functools import partial
 from typing import Callable, NamedTuple, Optional
@@ -69,12 +68,19 @@ class Steward:
             around, leases, self._leases_ended, _leases_unwritten
         )
 
+    @property
+    def damaged(self) -> str:
+        """Say which of the stored files could not be used, until somebody converges."""
+        return " ".join(filter(None, (self._keeper.table.damaged, self.lending.damaged)))
+
     def start(self, grace: float, take_over: Callable[[], None], ready: Callable[[], None]) -> None:
         """Load what is declared; take it after a grace, or at once where that is 0.
 
         ``take_over`` brings what a helper before us held, once its rules are known.
         """
         self.lending.restore()
+        if self.lending.damaged:
+            tell(WARNING, self.lending.damaged)
 
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
             take_over()
@@ -93,18 +99,30 @@ class Steward:
         declared: Callable[[Optional[Table], Optional[Exception]], None],
     ) -> None:
         """Store and resolve another declaration in a worker."""
-        self._around.submit("table", lambda: self._tables.declare(wanted, expected), declared)
+
+        def stored(table: Optional[Table], error: Optional[Exception]) -> None:
+            if table is not None:
+                self.lending.mend()
+            declared(table, error)
+
+        self._around.submit("table", lambda: self._tables.declare(wanted, expected), stored)
 
     def uevent(self, event: Uevent) -> None:
         """React to a change of the bus: a hint to look, never data."""
         if event.action in _GOES:
             self._keeper.stand_aside(event.address)
-            self._keeper.tell(event.address, "unbound")
+        if event.action == "unbind":
+            self._tell_unbound(event.address)
         if event.action == "bind":
-            self._keeper.forget_refusal(event.address)
             self._bound.add(event.address)
         if event.action in _CHANGES:
             self.look_soon()
+
+    def _tell_unbound(self, address: PciAddress) -> None:
+        """Tell it of declared devices and those on a VFIO driver; no other is our business."""
+        facts = self._keeper.table.devices.get(address)
+        if address in self._keeper.table.known or (facts and facts.vfio):
+            self._keeper.tell(address, "unbound", (facts and facts.driver) or "")
 
     def look_soon(self) -> None:
         """Look at the whole bus in a moment; once more if a look is under way already."""
@@ -129,7 +147,7 @@ class Steward:
         self.looking = False
         back = self._came_back(table) if table else set()
         self._keeper.permits.withdraw(back)
-        for address in back:
+        for address in bound | back:
             self._keeper.forget_refusal(address)
         self._installed(table, error)
         self._after_bind(bound | back)
@@ -143,9 +161,13 @@ class Steward:
         return {address for address in away if table.ready(address)}
 
     def _after_bind(self, bound: set[PciAddress]) -> None:
-        for address in sorted(bound & set(self._keeper.table.known)):
-            self._keeper.tell(address, "bound")
-            self._take_later(self._keeper.unit(address), self.settings.rebind_delay)
+        known = self._keeper.table.known
+        for address in sorted(bound & known.keys()):
+            facts = self._keeper.table.devices.get(address)
+            self._keeper.tell(address, "bound", (facts and facts.driver) or "")
+        # Also for the sake of a sibling: its unbind had let the whole unit go.
+        units = {member for address in bound for member in self._keeper.unit(address)}
+        self._take_later(sorted(units & known.keys()), self.settings.rebind_delay)
 
     def _leases_ended(self, addresses: list[PciAddress]) -> None:
         for address in addresses:
@@ -175,10 +197,17 @@ def _leases_unwritten(error: OSError) -> None:
 
 
 def first_start_in_this_boot(run_folder: str) -> bool:
-    """Leave a mark in the run folder, which ends with the boot; tell whether it was new."""
+    """Leave a mark in the run folder, which ends with the boot; tell whether it was new.
+
+    One that cannot be left counts as new: a grace too many is the safe side.
+    """
+    mark = f"{run_folder}/started"
     try:
-        with open(f"{run_folder}/started", "x", encoding="ascii") as mark:
-            mark.write(f"{time.time():.0f}\n")
+        with open(mark, "xb"):
+            return True  # empty: what it says, it says by being there, and that needs no room
     except FileExistsError:
         return False
-    return True
+    except OSError as error:
+        reason = f"{mark}: {error.strerror}"
+        tell(WARNING, f"{reason}. This start counts as the first one in this boot")
+        return True

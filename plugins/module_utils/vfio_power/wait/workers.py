@@ -30,12 +30,6 @@ class Outcome(Generic[T]):
         self.value = value
         self.error = error
 
-    def result(self) -> T:
-        """Return the value, or raise the error."""
-        if self.error is not None:
-            raise self.error
-        return self.value  # type: ignore[return-value]  # without an error it is what work returned
-
 
 class _Job:
     __slots__ = ("done", "key", "outcome", "work")

@@ -20,19 +20,24 @@ class Wakes(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """A device given to a named holder; it ends at ``until``, or with the boot."""
+    """A device given to a named holder; it ends at ``ends``, or with the boot.
+
+    ``until`` is for people: it is wrong once somebody sets the clock.
+    """
 
     address: PciAddress
     holder: str
     since: float  # seconds since the epoch
     until: Optional[float] = None
+    ends: Optional[float] = None  # seconds since the boot
 
 
 class Running(NamedTuple):
-    """A call into the kernel that has not returned yet."""
+    """A call into the kernel that has not returned yet, or still waits for its turn."""
 
     call: str  # open, close, entry, exit, …
-    since: float  # seconds since the epoch
+    since: float  # when it was asked for, in seconds since the epoch
+    seconds: Optional[float] = None  # for which the kernel has had it; None: it waits
 
 
 class Failure(NamedTuple):
@@ -43,6 +48,11 @@ class Failure(NamedTuple):
     hint: str = ""
     operation: str = ""
     errno: str = ""  # "EBUSY"; empty where no errno was involved
+
+    @property
+    def of_letting_go(self) -> bool:
+        """Tell whether the device was closed without being fit for whoever gets it next."""
+        return self.code == "power-error" or self.operation == "close"
 
 
 class HoldReport(NamedTuple):

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.uapi import vfio
 
+from .fake import uapi
+
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 HEADER = Path("/usr/include/linux/vfio.h")
 
@@ -40,7 +42,8 @@ int main(void) {
 
 def numbers() -> dict[str, int]:
     """The names in capitals. VFIO_TYPE is a character."""
-    found = {name: value for name, value in vars(vfio).items() if name.startswith("VFIO_")}
+    said = {**vars(vfio), **vars(uapi)}
+    found = {name: value for name, value in said.items() if name.startswith("VFIO_")}
     return {name: ord(v) if isinstance(v, str) else v for name, v in found.items()}
 
 

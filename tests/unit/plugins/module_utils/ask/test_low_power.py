@@ -138,6 +138,16 @@ def test_an_absent_rule_lets_the_device_go(place):
     assert device["power_state"] == "D0"
 
 
+def test_a_device_that_did_not_come_back_is_drift_though_it_is_no_longer_declared(place):
+    nic = place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    nic.function.broken = True
+    answer = place.low_power({"address": NIC, "state": "absent"})
+    assert codes_of(answer) == ["power-error"]
+    assert "did not come back" in answer.failure
+
+
 def test_rules_that_are_not_in_the_list_are_kept_and_named(place):
     place.host.add(NIC)
     place.host.add(DISK)
@@ -336,8 +346,23 @@ def test_a_device_that_hangs_is_named_and_the_others_are_done(place):
     finally:
         gate.open()
     assert NIC in answer.failure
-    assert "not returned within 1 s" in answer.failure
+    assert f"{NIC}: its open has not returned from the kernel after 1 s" in answer.failure
+    assert "Look at the kernel log" in answer.failure
     assert device_of(answer, DISK)["held"]
+
+
+def test_a_device_that_waits_behind_one_that_hangs_is_not_said_to_hang(place):
+    nic = place.host.add(NIC)
+    place.host.add("0000:02:00.1", group=nic.group)
+    gate = place.host.hold_up(nic.address, "open")
+    place.start_helper()
+    try:
+        answer = place.low_power(entry(), entry("0000:02:00.1"), timeout=1)
+    finally:
+        gate.open()
+    assert "its open has not returned" in device_of(answer)["error"]
+    error = device_of(answer, "0000:02:00.1")["error"]
+    assert "0000:02:00.1: its open still waits for its turn after 1 s. Run it again" in error
 
 
 def test_a_host_without_iommu_is_told_where_to_switch_it_on(folder):

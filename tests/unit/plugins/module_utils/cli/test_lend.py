@@ -51,12 +51,38 @@ def test_release_for_a_time_says_until_when(scene: Scene, nic: FakeDevice) -> No
 
 
 def test_a_release_that_hangs_is_refused_with_what_hangs(scene: Scene, nic: FakeDevice) -> None:
-    pending = [{"address": "0000:03:00.0", "call": "close", "since": NOW}]
-    scene.refusal = ("Timeout", {"pending": pending})
+    pending = [{"address": "0000:03:00.0", "call": "close", "since": NOW, "seconds": 9}]
+    scene.refusal = ("Timeout", {"pending": pending, "holder": "guest/web"})
     ran = run(scene, "release", "03:00.0", "--holder", "guest/web")
     assert ran.status == 1
     assert "0000:03:00.0 in close" in ran.err
+    assert "the lease of guest/web stays" in ran.err
     assert ran.out == ""
+
+
+def test_a_device_that_did_not_come_back_is_named_and_the_release_fails(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    disk = scene.add("0000:04:00.0")
+    lent(scene, nic, "guest/web")
+    lent(scene, disk, "guest/web")
+    failure = Failure("power-error", "0000:03:00.0: did not come back from D3cold", "Reset it")
+    scene.reports[nic.address] = scene.reports[nic.address]._replace(failure=failure)
+    ran = run(scene, "release", "03:00.0", "04:00.0", "--holder", "guest/web")
+    assert ran == (
+        1,
+        "0000:03:00.0  not fit for use; lent to guest/web until the next boot\n"
+        "0000:04:00.0  given to guest/web until the next boot\n",
+        "vfio-powerctl: 0000:03:00.0: did not come back from D3cold. Reset it\n",
+    )
+
+
+def test_what_failed_before_is_no_failure_of_a_release(scene: Scene, nic: FakeDevice) -> None:
+    lent(scene, nic, "guest/web")
+    failure = Failure("kernel-refused", "0000:03:00.0: cannot open: EIO", "", "open", "EIO")
+    scene.reports[nic.address] = scene.reports[nic.address]._replace(failure=failure)
+    ran = run(scene, "release", "03:00.0", "--holder", "guest/web")
+    assert ran == (0, "0000:03:00.0  given to guest/web until the next boot\n", "")
 
 
 def test_reclaim_ends_the_only_lease_there_is(scene: Scene, nic: FakeDevice) -> None:

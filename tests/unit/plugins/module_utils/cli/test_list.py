@@ -158,6 +158,21 @@ def test_without_root_it_says_what_cannot_be_seen(scene: Scene) -> None:
     assert "0000:03:00.0" in ran.out
 
 
+def test_what_was_not_seen_is_not_called_fine(scene: Scene) -> None:
+    scene.add("0000:03:00.0")
+    ran = ctl(scene, "list", "--check", root=False)
+    assert ran.status == 3
+    assert ran.out.splitlines()[-1] == "0 asleep, 1 awake, drift unknown"
+    assert "is not known" in ran.err
+    document = ctl(scene, "list", "--check", "--json", root=False).json
+    assert document["drifted"] is None
+
+
+def test_without_root_and_devices_it_does_not_say_that_none_is_declared(scene: Scene) -> None:
+    out = ctl(scene, "list", root=False).out
+    assert out == "No device is bound to a VFIO driver.\n0 asleep, 0 awake, drift unknown\n"
+
+
 def test_check_exits_with_one_when_there_is_drift_and_only_then(scene: Scene) -> None:
     nic = asleep_and_held(scene)
     with scene.serve():

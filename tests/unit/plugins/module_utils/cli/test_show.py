@@ -88,11 +88,19 @@ def test_a_device_on_loan(scene: Scene, nic: FakeDevice) -> None:
 
 
 def test_a_call_under_way_is_named(scene: Scene, nic: FakeDevice) -> None:
-    running = Running("open", NOW - 120)
+    running = Running("open", NOW - 120, 120.0)
     scene.reports[nic.address] = HoldReport(nic.address, "nics", "taking", running=running)
     page = shown(scene, "03:00.0")
     assert "             open is under way since 22:11:20\n" in page
     assert "  drift      stuck\n" in page
+
+
+def test_a_call_that_waits_for_its_turn_is_not_said_to_be_under_way(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    running = Running("open", NOW - 120)
+    scene.reports[nic.address] = HoldReport(nic.address, "nics", "taking", running=running)
+    assert "             open waits for its turn since 22:11:20\n" in shown(scene, "03:00.0")
 
 
 def test_drift_comes_with_its_sentence_and_the_next_step(scene: Scene, nic: FakeDevice) -> None:
@@ -107,6 +115,19 @@ def test_check_exits_with_one_when_this_device_drifts(scene: Scene, nic: FakeDev
     with scene.serve():
         assert ctl(scene, "show", "--check", "03:00.0").status == 1
         assert ctl(scene, "show", "--check", "03:00.1").status == 0
+
+
+def test_check_is_not_fine_where_the_helper_or_root_would_be_needed_to_know(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    assert ctl(scene, "show", "--check", "03:00.0").status == 3  # no helper, and it has to hold it
+    assert ctl(scene, "show", "--check", "03:00.1").status == 0
+    assert ctl(scene, "show", "--check", "03:00.0", root=False).status == 3
+    scene.install()
+    for address in ("03:00.0", "03:00.1"):
+        ran = ctl(scene, "show", "--check", address)
+        assert ran.status == 3  # asleep as declared, but perhaps held by mistake
+        assert "is not known" in ran.err
 
 
 def test_json_has_the_same_for_machines(scene: Scene, nic: FakeDevice) -> None:

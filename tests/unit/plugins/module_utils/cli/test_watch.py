@@ -99,8 +99,10 @@ def test_each_event_has_its_words(scene: Scene, nic: FakeDevice) -> None:
         ("leased", "guest/web"): "leased to guest/web",
         ("lease-ended", "guest/web"): "lease of guest/web ended",
         ("lease-ended", ""): "lease of somebody ended",
-        ("bound", ""): "bound to a VFIO driver",
-        ("unbound", ""): "taken off its VFIO driver",
+        ("bound", "vfio-pci"): "bound to vfio-pci",
+        ("bound", ""): "bound to a driver",
+        ("unbound", "nvidia"): "taken off nvidia",
+        ("unbound", ""): "taken off a driver",
         ("something-new", "x {y}"): "something-new",
     }
     scene.events = [event(name, report, detail) for name, detail in told]

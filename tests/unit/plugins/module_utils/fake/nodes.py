@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Optional, Union
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.uapi import vfio
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 
+from . import uapi
 from .vfio import ENTRY, ENTRY_WITH_WAKEUP, EXIT, VfioDevice, refusal
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ class Container(Open):
 
     def ioctl(self, request: int, argument: Argument) -> int:
         """Choose the IOMMU."""
-        if request == vfio.VFIO_GET_API_VERSION:
-            return vfio.VFIO_API_VERSION
-        if request == vfio.VFIO_CHECK_EXTENSION:
+        if request == uapi.VFIO_GET_API_VERSION:
+            return uapi.VFIO_API_VERSION
+        if request == uapi.VFIO_CHECK_EXTENSION:
             return int(argument == vfio.VFIO_TYPE1v2_IOMMU)
         if request != vfio.VFIO_SET_IOMMU:
             raise refusal(errno.ENOTTY)
@@ -134,7 +135,7 @@ class GroupNode(Open):
 
     def _status(self, argument: bytearray) -> int:
         status = vfio.vfio_group_status.from_buffer(argument)
-        attached = vfio.VFIO_GROUP_FLAGS_CONTAINER_SET if self._container else 0
+        attached = uapi.VFIO_GROUP_FLAGS_CONTAINER_SET if self._container else 0
         status.flags = attached | vfio.VFIO_GROUP_FLAGS_VIABLE if self._group.viable else 0
         return 0
 
@@ -174,7 +175,7 @@ class OpenDevice(Open):
         if request == vfio.VFIO_DEVICE_FEATURE and isinstance(argument, bytearray):
             flags = vfio.vfio_device_feature.from_buffer_copy(argument).flags
             probe = flags & vfio.VFIO_DEVICE_FEATURE_PROBE
-            name = _FEATURES.get(flags & vfio.VFIO_DEVICE_FEATURE_MASK, "other")
+            name = _FEATURES.get(flags & uapi.VFIO_DEVICE_FEATURE_MASK, "other")
             return [Call("probe" if probe else name, self.device.address)]
         name = "irqs" if request == vfio.VFIO_DEVICE_SET_IRQS else "other"
         return [Call(name, self.device.address)]

@@ -15,6 +15,7 @@ from typing import Optional
 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.uapi import vfio
 
+from . import uapi
 from .power import Function
 
 ENTRY = vfio.VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
@@ -22,7 +23,7 @@ ENTRY_WITH_WAKEUP = vfio.VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
 EXIT = vfio.VFIO_DEVICE_FEATURE_LOW_POWER_EXIT
 
 _METHODS = (
-    vfio.VFIO_DEVICE_FEATURE_GET | vfio.VFIO_DEVICE_FEATURE_SET | vfio.VFIO_DEVICE_FEATURE_PROBE
+    uapi.VFIO_DEVICE_FEATURE_GET | vfio.VFIO_DEVICE_FEATURE_SET | vfio.VFIO_DEVICE_FEATURE_PROBE
 )
 
 
@@ -128,14 +129,14 @@ class VfioDevice:
     def feature(self, argument: bytearray) -> None:
         """VFIO_DEVICE_FEATURE, checked in the kernel's order."""
         header = vfio.vfio_device_feature.from_buffer_copy(argument)
-        feature, method = header.flags & vfio.VFIO_DEVICE_FEATURE_MASK, header.flags & _METHODS
-        if header.argsz < 8 or header.flags & ~(vfio.VFIO_DEVICE_FEATURE_MASK | _METHODS):
+        feature, method = header.flags & uapi.VFIO_DEVICE_FEATURE_MASK, header.flags & _METHODS
+        if header.argsz < 8 or header.flags & ~(uapi.VFIO_DEVICE_FEATURE_MASK | _METHODS):
             raise refusal(errno.EINVAL)
-        if method == vfio.VFIO_DEVICE_FEATURE_GET | vfio.VFIO_DEVICE_FEATURE_SET:
+        if method == uapi.VFIO_DEVICE_FEATURE_GET | vfio.VFIO_DEVICE_FEATURE_SET:
             raise refusal(errno.EINVAL)
         if feature not in self.features:
             raise refusal(self.unsupported)
-        if not method or method & vfio.VFIO_DEVICE_FEATURE_GET:
+        if not method or method & uapi.VFIO_DEVICE_FEATURE_GET:
             raise refusal(errno.EINVAL)
         if method & vfio.VFIO_DEVICE_FEATURE_PROBE:
             return

@@ -147,7 +147,7 @@ def test_what_the_helper_could_not_do_is_passed_on(code):
     hold = UNHELD._replace(state="refused", failure=failure)
     drift = the_one(hold=hold, power=AWAKE)
     assert drift == (code, "drift", failure.message, failure.hint)
-    assert codes(NONE, hold=hold) == []
+    assert codes(NONE, hold=hold) == ([code] if code == "power-error" else [])
 
 
 def test_a_failure_without_a_next_step_gets_one():
@@ -190,11 +190,26 @@ def test_a_guest_is_excused_where_the_device_is_only_looked_at():
 
 
 def test_a_call_that_does_not_return_is_stuck():
-    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70))
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70, 70.0))
     drift = the_one(hold=hold, power=AWAKE)
     assert (drift.code, drift.severity) == ("stuck", "drift")
     assert "open has not returned from the kernel for 70 s" in drift.message
     assert codes(hold=hold, power=AWAKE, patience=120.0) == ["mode-mismatch"]
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+def test_setting_the_clock_neither_makes_a_call_stuck_nor_hides_that_it_is(step):
+    for lasting, code in ((2.0, "mode-mismatch"), (70.0, "stuck")):
+        running = Running("open", NOW - lasting, lasting)
+        hold = UNHELD._replace(state="taking", running=running)
+        assert codes(hold=hold, power=AWAKE, now=NOW + step) == [code]
+
+
+def test_a_call_that_waits_for_its_turn_is_not_stuck():
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70))
+    drift = the_one(hold=hold, power=AWAKE)
+    assert drift.code == "mode-mismatch"
+    assert drift.message.endswith("; open waits until another call has returned")
 
 
 def test_a_device_that_is_held_without_being_declared_is_told():
@@ -223,7 +238,7 @@ def test_another_mode_than_the_declared_one_is_told(mode, reserve, hold, words):
 def test_a_device_that_is_about_to_be_taken_is_told_with_the_time():
     hold = UNHELD._replace(taken_after=NOW + 42)
     assert the_one(hold=hold).message.endswith("; it is taken in 42 s")
-    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 3))
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 3, 3.0))
     assert the_one(hold=hold).message.endswith("; open is under way for 3 s")
 
 
@@ -253,9 +268,9 @@ def test_forbidden_runtime_power_management_is_told_where_sleep_is_wanted():
 
 @pytest.mark.parametrize("mode", [ENTRY, WAKEUP])
 def test_an_engaged_device_that_stays_awake_is_not_suspended(mode):
-    drift = the_one(mode, power=AWAKE, blockers=("2 VFs are enabled",))
+    drift = the_one(mode, power=AWAKE, blockers=("0000:65:00.1 is awake too",))
     assert (drift.code, drift.severity) == ("not-suspended", "drift")
-    assert f"is awake in D0 in mode {mode} (2 VFs are enabled)" in drift.message
+    assert f"is awake in D0 in mode {mode} (0000:65:00.1 is awake too)" in drift.message
     assert codes(mode, power=AWAKE, expect="any") == []
 
 
@@ -286,6 +301,21 @@ def test_a_device_that_did_not_come_back_is_a_power_error(power):
         drift = the_one(mode, power=power)
         assert (drift.code, drift.severity) == ("power-error", "drift")
         assert f"runtime_status is {power.runtime_status}" in drift.message
+
+
+def test_a_device_that_did_not_come_back_is_told_though_it_is_lent_or_not_declared():
+    lost = Power("D3cold", "active", "auto")
+    lent = UNHELD._replace(leases=(Lease(HERE, "guest/web", NOW),))
+    undeclared = {"rule": None, "known": None}
+    assert codes(hold=lent, power=lost) == ["power-error"]
+    assert codes(**undeclared, hold=lent, power=lost) == ["power-error"]
+    assert codes(**undeclared, hold=None, power=lost) == ["power-error"]
+    failure = Failure("power-error", "0000:65:00.0: did not come back", "Reset it")
+    for hold in (lent, UNHELD):
+        hold = hold._replace(failure=failure)
+        assert codes(**undeclared, hold=hold, power=AWAKE) == ["power-error"]
+        assert codes(hold=hold, power=AWAKE) == ["power-error"]
+        assert codes(**undeclared, hold=hold, facts=None, power=None) != ["power-error"]
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,16 @@ def test_purge_of_an_empty_list_is_refused():
     assert "would remove every rule" in told["devices"]
 
 
-def test_everything_can_be_removed_by_saying_so():
+def test_purge_of_a_list_without_a_rule_is_refused_as_an_empty_one():
     gone = entry("a", "65:00.0", state="absent")
-    assert names(asked(gone, stored=STORED, purge=True)) == []
+    told = refusal_of(gone, stored=STORED, purge=True)
+    assert "would remove every rule" in told["devices"]
+    assert names(asked(gone, entry("b"), stored=STORED, purge=True)) == ["b"]
+
+
+def test_everything_can_be_removed_by_saying_so():
+    gone = [entry(name, state="absent") for name in names(STORED)]
+    assert names(asked(*gone, stored=STORED)) == []
 
 
 def test_an_empty_list_without_purge_changes_nothing():

@@ -28,8 +28,14 @@ EXAMPLES: dict[str, tuple[dict[str, Any], str]] = {
         " Reclaim it with its holder's name, once that one is done",
     ),
     "Timeout": (
-        {"pending": [{"address": "0000:65:00.0", "call": "close", "since": 1.0}]},
-        "The kernel did not come back in time from 0000:65:00.0 in close."
+        {
+            "pending": [
+                {"address": "0000:65:00.0", "call": "close", "since": 1.0, "seconds": 9.5},
+                {"address": "0000:65:00.1", "call": "close", "since": 1.0, "seconds": None},
+            ]
+        },
+        "The kernel did not come back in time from 0000:65:00.0 in close,"
+        " what 0000:65:00.1 waits behind with its close."
         " Look at the kernel log of these devices; the call goes on",
     ),
     "Malformed": (
@@ -51,6 +57,14 @@ def test_an_error_is_told_as_a_sentence(name: str) -> None:
     assert str(error) == sentence
     assert error.name == name
     assert error.parameters == parameters
+
+
+def test_of_a_release_that_takes_too_long_it_is_told_that_the_lease_stays() -> None:
+    pending = {"address": "0000:65:00.0", "call": "close", "since": 1.0, "seconds": 9.5}
+    error = refusal(f"{interface.NAME}.Timeout", {"pending": [pending], "holder": "web"})
+    assert error.hint.endswith(
+        "the lease of web stays. To end it: vfio-powerctl reclaim 0000:65:00.0 --holder web"
+    )
 
 
 @pytest.mark.parametrize("name", [*EXAMPLES, "MethodNotFound", "SomethingNew"])

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.select import (
+    asks_udev,
     describe,
     fits,
     selects,
 )
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Match
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
+    Declaration,
+    Match,
+    Rule,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.tests.unit.plugins.module_utils.think.cards import at, card
 
 GPU_IN_SLOT_4 = card(
@@ -83,6 +89,15 @@ def test_a_class_is_a_prefix_and_not_a_part():
 def test_an_address_selects_itself_alone():
     assert selects(at("0000:65:00.0"), GPU_IN_SLOT_4)
     assert not selects(at("0001:65:00.0"), GPU_IN_SLOT_4)
+
+
+def test_udev_is_asked_only_for_what_nobody_else_knows():
+    plain, labelled = Match(vendor=("10de",)), Match(property={"VFIO_POWER_LABEL": "spare"})
+    without = Declaration((Rule("a", at("65:00.0"), Mode.NONE), Rule("b", plain, Mode.NONE)))
+    assert not asks_udev(without, [plain, at("65:00.0")])
+    assert asks_udev(without, [labelled])
+    assert asks_udev(without._replace(exclude=(labelled,)))
+    assert asks_udev(Declaration((Rule("c", labelled, Mode.NONE),)))
 
 
 def test_a_selector_is_called_by_what_it_asks_for():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices, leases and drift survive the way; an older or newer program is understood."""
+"""Devices and leases survive the way; an older or newer program is understood."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import re
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think import interface
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire import (
-    drift_from_json,
-    drift_to_json,
     lease_from_json,
     lease_to_json,
     report_from_json,
@@ -22,7 +20,6 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.addres
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
-    Drift,
     Failure,
     HoldReport,
     Lease,
@@ -42,8 +39,8 @@ FULL = HoldReport(
     entered=1700000001.0,
     waiting_until=1700000005.0,
     taken_after=1700000002.0,
-    leases=(Lease(CARD, "guest/web", 1700000003.0, 1700000009.0), Lease(CARD, "me", 1.0)),
-    running=Running("exit", 1700000004.0),
+    leases=(Lease(CARD, "guest/web", 1700000003.0, 1700000009.0, 12.5), Lease(CARD, "me", 1.0)),
+    running=Running("exit", 1700000004.0, 1.5),
     failure=Failure("kernel-refused", "no", "try", "open", "EBUSY"),
 )
 
@@ -56,11 +53,6 @@ def test_a_report_is_read_as_it_was_written(report: HoldReport) -> None:
 def test_a_lease_is_read_as_it_was_written() -> None:
     for lease in FULL.leases:
         assert lease_from_json(json.loads(json.dumps(lease_to_json(lease)))) == lease
-
-
-def test_drift_is_read_as_it_was_written() -> None:
-    drift = Drift("not-suspended", "drift", "It is awake", "Look")
-    assert drift_from_json(json.loads(json.dumps(drift_to_json(drift)))) == drift
 
 
 def test_modes_travel_in_the_spelling_people_type() -> None:

@@ -47,6 +47,7 @@ class Scene:
         self.reports: dict[PciAddress, HoldReport] = {}
         self.models: dict[PciAddress, str] = {}
         self.status: dict[str, Any] = {"version": VERSION, "api_revision": API_REVISION}
+        self.damaged: Optional[str] = None
         self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusal: Optional[tuple[str, dict[str, Any]]] = None
@@ -61,7 +62,9 @@ class Scene:
         self.install()
         methods = {
             "GetStatus": lambda call: call.reply(self.status),
-            "List": lambda call: call.reply({"generation": 1, "devices": self._devices()}),
+            "List": lambda call: call.reply(
+                {"generation": 1, "damaged": self.damaged, "devices": self._devices()}
+            ),
             "Monitor": self._monitor,
             "Release": self._hand_over,
             "Reclaim": self._hand_over,

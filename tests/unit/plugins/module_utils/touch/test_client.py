@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Callable
 
 import pytest
@@ -130,8 +129,7 @@ def test_an_answer_that_makes_no_sense_is_told(path: Path, answer: bytes) -> Non
 def test_a_stranger_on_the_socket_is_not_believed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    credentials = SimpleNamespace(size=module.PEER.size, unpack=lambda _data: (1, 4242, 4242))
-    monkeypatch.setattr(module, "PEER", credentials)
+    monkeypatch.setattr(module, "peer_uid", lambda _link: 4242)
     told = pytest.raises(HelperUnreachable, match="served by user 4242, not by root")
     with told, Impostor(path, lambda client: None) as client:
         client.call("List")

@@ -18,7 +18,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
 
 NIC = PciAddress.parse("0000:02:00.0")
 DISK = PciAddress.parse("0000:03:00.0")
-GIVEN = (Lease(NIC, "libvirt:web", 1763900000.5), Lease(DISK, "me", 1763900001.0, 1763900601.0))
+GIVEN = (
+    Lease(NIC, "libvirt:web", 1763900000.5),
+    Lease(DISK, "me", 1763900001.0, 1763900601.0, 612.5),
+)
 
 
 def test_a_boot_begins_without_leases(tmp_path: Path) -> None:

@@ -128,7 +128,16 @@ def test_without_root_only_sysfs_is_seen(scene: Scene) -> None:
     assert device.rule is None
     assert device.opened_by == ()
     assert device.power is not None
-    assert not view.drifted
+    assert view.drifted is None
+    assert host_document(view)["drifted"] is None
+
+
+def test_drift_that_is_seen_without_root_is_drift(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    with scene.host.changed:
+        nic.function.broken = True
+        nic.function.on_change()
+    assert scene.look(root=False).drifted is True
 
 
 def test_who_has_a_device_open_is_named_and_excused(scene: Scene) -> None:
@@ -171,6 +180,35 @@ def test_group_mates_on_host_drivers_are_named(scene: Scene) -> None:
     assert "e1000e" in view.drift[0].message
 
 
+def test_what_is_awake_below_the_same_port_is_named_where_a_device_does_not_sleep(
+    scene: Scene,
+) -> None:
+    port = scene.host.add_port("0000:00:1c.0")
+    nic = scene.add("0000:02:00.0", port=port)
+    scene.add("0000:02:00.1", port=port, driver=None)
+    scene.add("0000:02:00.2", port=port, driver="snd_hda_intel")
+    scene.fall_asleep(scene.add("0000:02:00.3", port=port))
+    scene.add("0000:03:00.0", driver="e1000e")
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.hold(nic, engaged=Mode.ENTRY, state="entry", entered=NOW - 60)
+    with scene.serve():
+        (drift,) = scene.view(nic).drift
+    assert drift.code == "not-suspended"
+    assert drift.message.endswith(
+        "(0000:02:00.1 below the same port is awake too, on no driver;"
+        " 0000:02:00.2 below the same port is awake too, on snd_hda_intel)"
+    )
+
+
+def test_drivers_that_vfio_accepts_in_a_group_are_not_in_the_way(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.add("0000:02:00.1", driver="pci-stub", group=nic.group)
+    scene.add("0000:02:00.2", driver="pcieport", group=nic.group)
+    scene.declare(entry_rule("0000:02:00.0"))
+    with scene.serve():
+        assert "group-not-viable" not in codes(scene.view(nic))
+
+
 def test_a_damaged_declaration_is_drift_and_the_rest_is_seen(scene: Scene) -> None:
     scene.add("0000:02:00.0")
     scene.declare(entry_rule("0000:02:00.0"))
@@ -179,6 +217,21 @@ def test_a_damaged_declaration_is_drift_and_the_rest_is_seen(scene: Scene) -> No
         view = scene.look()
     assert "state-damaged" in codes(view)
     assert len(view.devices) == 1
+
+
+def test_damage_that_only_the_helper_knows_of_is_told_beside_ones_own(scene: Scene) -> None:
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.damaged = "/run/vfio-power/leases.json is damaged."
+    with scene.serve():
+        (only,) = (it for it in scene.look().drift if it.code == "state-damaged")
+        assert only.message == "/run/vfio-power/leases.json is damaged"
+        (scene.folder / "declared" / "declared.json").write_text("{")
+        (both,) = (it for it in scene.look().drift if it.code == "state-damaged")
+        assert "declared.json is not JSON" in both.message
+        assert "leases.json is damaged" in both.message
+        scene.damaged = scene.store.load().damaged  # the helper saw the same
+        (once,) = (it for it in scene.look().drift if it.code == "state-damaged")
+        assert once.message.count("declared.json is not JSON") == 1
 
 
 def test_a_rule_by_property_keeps_its_devices_where_udev_cannot_be_asked(scene: Scene) -> None:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import Leases
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Around
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
 )
@@ -46,6 +47,26 @@ def test_an_unbind_gets_the_device_at_once(host: FakeHost, helper: Helper) -> No
     assert "requested" in tape.events(nic.address)
     helper.settle()
     assert not is_held(helper, nic)
+
+
+def test_of_binds_and_unbinds_only_those_are_told_that_concern_us(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0", driver="e1000e")
+    parked = host.add("0000:03:00.0")
+    others = host.add("0000:04:00.0", driver="nvme")
+    helper.apply(rule(nic.address, "entry"))
+    tape = Tape(helper)
+    for device in (others, parked, nic):
+        host.unbind(device.address)
+    host.bind(nic.address)
+    wait_until(lambda: tape.has("bound", nic.address), "the bind is told")
+    told = [(it["event"], it["address"], it["detail"]) for it in tape.told[1:]]
+    assert told == [
+        ("unbound", str(parked.address), "vfio-pci"),
+        ("unbound", str(nic.address), "e1000e"),
+        ("bound", str(nic.address), "vfio-pci"),
+    ]
 
 
 def test_a_request_for_one_function_lets_its_whole_unit_go(host: FakeHost, helper: Helper) -> None:
@@ -86,6 +107,21 @@ def test_a_device_that_was_bound_again_is_taken_after_the_rebind_delay(
     helper.pass_time(10)
     assert helper.device(gpu.address).engaged is Mode.ENTRY
     assert helper.device(audio.address).engaged is Mode.ENTRY
+
+
+def test_a_device_is_taken_again_after_an_undeclared_one_of_its_unit_was_bound(
+    host: FakeHost, helper: Helper
+) -> None:
+    port = host.add_port("0000:00:1c.0")
+    gpu = host.add("0000:02:00.0", port=port, resets=("bus",))
+    audio = host.add("0000:02:00.1", port=port, resets=("bus",), driver="snd_hda_intel")
+    helper.apply(rule(gpu.address, "entry"))
+    host.unbind(audio.address)  # as driverctl set-override does
+    helper.until(gpu.address, state="released")
+    host.bind(audio.address)
+    helper.settle()
+    helper.pass_time(REBIND)
+    assert helper.device(gpu.address).engaged is Mode.ENTRY
 
 
 def test_a_device_that_is_bound_only_after_it_was_declared_waits_too(
@@ -251,6 +287,48 @@ def test_a_released_device_is_free_when_release_answers(host: FakeHost, helper: 
     host.guest(audio.address).stop()
 
 
+def test_a_release_tells_of_a_device_that_did_not_come_back(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    failure = helper.release(nic.address, "guest")[nic.address].failure
+    assert failure is not None
+    assert failure.of_letting_go
+    assert holders(helper, nic) == ["guest"]
+    again = helper.release(nic.address, "guest")[nic.address]
+    assert again.failure == failure
+
+
+def test_a_device_that_did_not_come_back_is_told_of_until_it_is_bound_anew(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    helper.apply()  # it is no longer declared
+    failure = helper.device(nic.address).failure
+    assert failure is not None
+    assert failure.code == "power-error"
+    nic.function.broken = False
+    host.unbind(nic.address)
+    host.bind(nic.address)
+    helper.settle()
+    assert nic.address not in helper.devices()
+
+
+def test_a_device_that_did_not_come_back_is_forgotten_when_it_is_pulled_out(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    helper.apply()
+    nic.function.broken = False
+    host.unplug(nic.address)
+    helper.settle()
+    assert nic.address not in helper.devices()
+
+
 def test_a_lent_device_is_not_taken_by_a_run_nor_by_a_bind(host: FakeHost, helper: Helper) -> None:
     nic = host.add("0000:02:00.0")
     helper.apply(rule(nic.address, "entry"))
@@ -377,20 +455,68 @@ def test_leases_survive_a_restart_and_end_with_the_boot(host: FakeHost, helper: 
     assert is_held(helper, nic)
 
 
+@pytest.mark.parametrize("step", [-86400.0, 86400.0], ids=["back", "forward"])
+def test_setting_the_clock_neither_ends_nor_prolongs_a_lease(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest", ttl=600)
+    monkeypatch.setattr(Around, "clock", lambda _around: time.time() + step)
+    helper.restart()
+    helper.pass_time(590)
+    assert holders(helper, nic) == ["guest"]
+    helper.pass_time(10)
+    assert holders(helper, nic) == []
+
+
 def test_a_lease_that_ran_out_while_the_helper_was_away_still_has_its_quiet_time(
     host: FakeHost, helper: Helper
 ) -> None:
     nic = host.add("0000:02:00.0")
     helper.apply(rule(nic.address, "entry"))
     helper.stop()
-    now = time.time()
-    Leases(str(helper.run)).save([Lease(nic.address, "guest", now - 600, now - 60)])
+    now, up = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
+    lease = Lease(nic.address, "guest", now - 600, now - 60, up - 60)
+    Leases(str(helper.run)).save([lease])
     helper.start()
     helper.settle()
     assert holders(helper, nic) == []
     assert not is_held(helper, nic)
     helper.pass_time(QUIET)
     assert is_held(helper, nic)
+
+
+def test_leases_that_cannot_be_read_are_told_until_somebody_converges(
+    host: FakeHost, helper: Helper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    helper.release(nic.address, "guest")
+    helper.stop()
+    (helper.run / "leases.json").write_text("[{")
+    helper.start()
+    assert f"<4>{helper.run}/leases.json is damaged" in capsys.readouterr().err
+    for method in ("GetStatus", "List"):
+        assert "leases.json is damaged" in helper.client.call(method)["damaged"]
+    helper.release(nic.address, "guest")
+    assert "leases.json" in helper.client.call("List")["damaged"]
+    helper.apply(rule(nic.address, "entry"))
+    assert helper.client.call("List")["damaged"] is None
+    helper.restart()
+    assert helper.client.call("List")["damaged"] is None
+    assert holders(helper, nic) == ["guest"]
+
+
+def test_damaged_leases_are_written_anew_by_a_run_though_nothing_is_lent(
+    host: FakeHost, helper: Helper
+) -> None:
+    helper.stop()
+    (helper.run / "leases.json").write_text("[{")
+    helper.start()
+    helper.apply()
+    helper.restart()
+    assert helper.client.call("GetStatus")["damaged"] is None
 
 
 def test_a_release_that_takes_too_long_names_what_hangs_and_goes_on(
@@ -414,6 +540,8 @@ def test_a_release_that_takes_too_long_names_what_hangs_and_goes_on(
         it for it in refused.value.parameters["pending"] if it["address"] == str(slow.address)
     ]
     assert pending["call"] == "close"
+    assert pending["seconds"] is not None
+    assert "the lease of guest stays" in refused.value.hint
     assert time.time() - 60 < pending["since"] <= time.time()
     assert holders(helper, slow) == ["guest"]
     gate.open()
@@ -441,7 +569,9 @@ def test_a_release_of_a_device_that_is_being_opened_waits_for_its_close(
 @pytest.mark.parametrize("holder", ["", "a b", "x" * 129, "söhne"])
 def test_a_holder_needs_a_plain_name(host: FakeHost, helper: Helper, holder: str) -> None:
     nic = host.add("0000:02:00.0")
-    with pytest.raises(HelperRefused, match="holder"):
+    with pytest.raises(
+        HelperRefused, match=r"parameters\.holder: .* is no name of a holder: 1 to 128"
+    ):
         helper.release(nic.address, holder)
     assert not helper.devices()
 

@@ -12,7 +12,10 @@ import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import (
     settings_from,
 )
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import Settings
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import (
+    Settings,
+    first_start_in_this_boot,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
     InputError,
@@ -155,7 +158,8 @@ def test_a_helper_whose_disk_is_full_keeps_what_is_declared(host: FakeHost, help
     helper.start()
     helper.until(nic.address, engaged=Mode.ENTRY)
     helper.until(new.address, engaged=Mode.ENTRY)
-    assert "cannot be stored" in helper.client.call("GetStatus")["damaged"]
+    damaged = helper.client.call("GetStatus")["damaged"]
+    assert f"cannot be stored: {helper.state}/devices.json.new: " in damaged
     (helper.state / "devices.json.new").rmdir()
 
 
@@ -165,8 +169,10 @@ def test_a_declaration_that_cannot_be_stored_is_refused_and_not_applied(
     nic = host.add("0000:02:00.0")
     helper.state.mkdir(exist_ok=True)
     (helper.state / "declared.json.new").mkdir()
-    with pytest.raises(HelperRefused, match="not stored"):
+    with pytest.raises(HelperRefused, match="not stored") as refused:
         helper.apply(rule(nic.address, "entry"))
+    assert f"{helper.state}/declared.json.new: " in refused.value.message
+    assert refused.value.hint
     assert not host.calls
     assert helper.client.call("GetStatus")["generation"] == 0
     (helper.state / "declared.json.new").rmdir()
@@ -243,6 +249,25 @@ def test_a_monitor_has_to_ask_for_more(helper: Helper) -> None:
     with pytest.raises(HelperRefused) as refused:
         helper.client.call("Monitor")
     assert refused.value.name == "ExpectedMore"
+
+
+def test_the_mark_of_a_start_is_left_once(tmp_path: Path) -> None:
+    assert first_start_in_this_boot(str(tmp_path))
+    assert not first_start_in_this_boot(str(tmp_path))
+
+
+def test_a_mark_that_cannot_be_left_counts_as_the_first_start_of_the_boot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = tmp_path / "nowhere"  # stands for a file system that takes no more files
+    for _start in range(2):
+        assert first_start_in_this_boot(str(nowhere))
+    assert f"<4>{nowhere}/started: No such file" in capsys.readouterr().err
+
+
+def test_the_mark_of_a_start_needs_no_room(tmp_path: Path) -> None:
+    first_start_in_this_boot(str(tmp_path))
+    assert (tmp_path / "started").stat().st_size == 0
 
 
 def test_the_units_environment_sets_graces_and_workers() -> None:

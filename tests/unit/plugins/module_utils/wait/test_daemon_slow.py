@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.files import Writer
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 
 from ..fake.host import FakeDevice, FakeHost
@@ -32,9 +36,13 @@ def test_the_helper_answers_while_all_of_its_workers_are_blocked(
         assert gate.reached.wait(10)
     reports = helper.devices()
     assert [report.state for report in reports.values()] == ["taking"] * (WORKERS + 1)
-    first = reports[devices[0].address].running
+    first, last = (reports[it.address].running for it in (devices[0], devices[-1]))
     assert first is not None
-    assert first.call == "open"
+    assert last is not None
+    assert first.call == last.call == "open"
+    assert first.seconds is not None
+    assert first.seconds < 60
+    assert last.seconds is None  # no worker has it so far
     assert helper.client.call("GetStatus")["generation"] == 1
     assert not gates[WORKERS].reached.is_set()
     for gate in gates:
@@ -204,8 +212,26 @@ def test_a_lease_that_cannot_be_written_down_is_given_all_the_same(
     (helper.run / "leases.json.new").mkdir()  # in the way of the file
     report = helper.release(nic.address, "guest")[nic.address]
     assert (report.held, [lease.holder for lease in report.leases]) == (False, ["guest"])
-    assert "leases.json" in capsys.readouterr().err
+    assert f"{helper.run}/leases.json.new: " in capsys.readouterr().err
     (helper.run / "leases.json.new").rmdir()
+
+
+def test_a_full_disk_is_told_with_its_folder(
+    host: FakeHost,
+    helper: Helper,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (nic,) = plug(host, 1)
+    helper.apply(*entries(nic))
+
+    def full(_writer: object, _name: str, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as write(2) does, without a name
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "_write", full)
+        helper.release(nic.address, "guest")
+    assert f"<3>{helper.run}: No space left on device" in capsys.readouterr().err
 
 
 def test_ninety_six_devices_are_taken_side_by_side(host: FakeHost, helper: Helper) -> None:

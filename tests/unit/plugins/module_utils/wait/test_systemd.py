@@ -34,8 +34,6 @@ def test_the_manager_hears_how_it_stands(manager: socket.socket) -> None:
     assert environ == {}
     notifier.ready("5 devices")
     assert manager.recv(100) == b"READY=1\nSTATUS=5 devices"
-    notifier.status("working")
-    assert manager.recv(100) == b"STATUS=working"
     notifier.extend(1.5)
     assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=1500000"
     notifier.stopping()
