@@ -95,6 +95,8 @@ def kill(after: float) -> None:
     while not (pid := show("MainPID")):
         time.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
+    while show("MainPID") in (0, pid):
+        time.sleep(0.05)
 
 
 def main() -> None:
