@@ -17,10 +17,12 @@ from ..words.address import PciAddress
 from ..words.errors import InputError, Problem
 from ..words.mode import Mode
 from ..words.report import Drift, Failure, HoldReport, Lease, Running, Wakes
+from .parse_values import is_number
 
 T = TypeVar("T")
-Number = Union[int, float]
 Json = Mapping[str, Any]
+
+LONGEST = 1e11  # seconds: the year 5138
 
 
 def report_to_json(report: HoldReport) -> dict[str, Any]:
@@ -137,12 +139,21 @@ class Fields:
         found = self.optional(name, kind)
         return default if found is None else found
 
+    def names(self) -> list[str]:
+        """Return the names of all fields."""
+        return list(self._value)
+
     def number(self, name: str) -> Optional[float]:
-        """Return a number; JSON writes 5.0 as 5, so both kinds are taken."""
-        if isinstance(self._value.get(name), float):
-            return float(self._value[name])
-        found = self.optional(name, int)
-        return None if found is None else float(found)
+        """Return a number of seconds; JSON writes 5.0 as 5, so both kinds are taken.
+
+        More of them than a calendar knows are refused: somebody is going to print the date.
+        """
+        value = self._value.get(name)
+        if value is None:
+            return None
+        if not is_number(value) or not -LONGEST < value < LONGEST:
+            raise _refusal(f"{self._place}.{name}", "a number of seconds", value)
+        return float(value)
 
     def address(self, name: str) -> PciAddress:
         """Return a PCI address that has to be there."""

@@ -18,7 +18,7 @@ from typing import Any, Optional
 
 from ..think.interface import NAME, SOCKET
 from ..think.refusal import refusal
-from ..think.varlink import MAX_REPLY, Inbox, MalformedMessage, Message, encode
+from ..think.varlink import REPLY, Inbox, MalformedMessage, Message, encode
 from ..words.errors import HelperUnreachable
 from .peer import peer_uid
 
@@ -101,7 +101,7 @@ class _Connection:
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
-        self._inbox = Inbox(MAX_REPLY)
+        self._inbox = Inbox(REPLY)
 
     def send(self, data: bytes, timeout: float) -> None:
         self._link.settimeout(timeout)

@@ -14,6 +14,7 @@ import os
 from typing import NamedTuple, Optional
 
 from ..think.policy import State
+from ..think.strict_json import read
 from ..think.wire import Fields, wakes_from_json
 from ..words.address import PciAddress
 from ..words.errors import InputError
@@ -44,7 +45,7 @@ class Records:
             try:
                 with open(f"{self._folder}/{name}", "rb") as file:
                     found[PciAddress.parse(name)] = _parse(file.read())
-            except (OSError, ValueError, RecursionError, InputError):
+            except (OSError, ValueError, InputError):
                 continue
         return found
 
@@ -72,7 +73,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _parse(content: bytes) -> Record:
-    fields = Fields(json.loads(content), "record")
+    fields = Fields(read(content), "record")
     return Record(
         state=State(fields.need("state", str)),
         wakes=fields.inner("wakes", wakes_from_json) or Wakes(),

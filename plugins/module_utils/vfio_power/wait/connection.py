@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
 from ..think import interface
-from ..think.varlink import MAX_REPLY, MAX_REQUEST, Inbox, MalformedMessage, Message, encode
+from ..think.varlink import REPLY, REQUEST, Inbox, MalformedMessage, Message, encode
 from ..words.errors import InputError, VfioPowerError
 from .loop import Loop, Timer
 
@@ -91,7 +91,7 @@ class Connection:
         self._client = client
         self._dispatch = dispatch
         self._left = left
-        self._inbox = Inbox(MAX_REQUEST)
+        self._inbox = Inbox(REQUEST)
         self._outbox = bytearray()
         self._call: Optional[Call] = None
         self._impatience: Optional[Timer] = None
@@ -110,7 +110,7 @@ class Connection:
             return
         data = encode(message)
         waiting = len(self._outbox)
-        if len(data) > MAX_REPLY or (waiting and waiting + len(data) > MAX_WAITING):
+        if len(data) > REPLY.size or (waiting and waiting + len(data) > MAX_WAITING):
             self.close()
             return
         self._outbox += data
@@ -146,7 +146,7 @@ class Connection:
             self.close()
             return
         self._inbox.feed(data)
-        if self._call is not None and len(self._inbox) > MAX_REQUEST:
+        if self._call is not None and len(self._inbox) > REQUEST.size:
             self.close()  # it asks on and on without waiting for an answer
             return
         self._pump()

@@ -239,6 +239,8 @@ MALFORMED = {
     "a little too deep": b'{"method": "a.b", "x": ' + b"[" * 17 + b"1" + b"]" * 17 + b"}\0",
     "much too deep": b"[" * 900_000 + b"\0",
     "deep and never closed": b'{"x":' * 200_000 + b"\0",
+    "a very long text": b'{"method": "a.b", "parameters": {"x": "' + b"x" * 5000 + b'"}}\0',
+    "more than anybody declares": b'{"method": "a.b", "x": [' + b"0," * 40_000 + b"0]}\0",
 }
 
 
@@ -272,8 +274,8 @@ def test_a_huge_message_is_cut_off(serving: Serving, end: bytes) -> None:
 
 
 def test_a_message_of_nearly_a_mebibyte_is_taken(serving: Serving) -> None:
-    text = "x" * 1_000_000
-    assert serving.client.call("Echo", {"text": text}) == {"text": text}
+    texts = ["x" * 4000] * 250
+    assert serving.client.call("Echo", {"texts": texts}) == {"texts": texts}
 
 
 def test_a_half_sent_message_is_not_waited_for_for_ever(
