@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem
+from ..words.holder import parse_holder
 from ..words.mode import Mode
 from ..words.report import Drift, Failure, HoldReport, Lease, Running, Wakes
 from .parse_values import is_number
@@ -22,7 +23,7 @@ from .parse_values import is_number
 T = TypeVar("T")
 Json = Mapping[str, Any]
 
-LONGEST = 1e11  # seconds: the year 5138
+LONGEST = 1e13  # seconds: 300,000 years, which C still takes for a date
 
 
 def report_to_json(report: HoldReport) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def lease_from_json(value: object, place: str = "lease") -> Lease:
     fields = Fields(value, place)
     return Lease(
         address=fields.address("address"),
-        holder=fields.need("holder", str),
+        holder=fields.holder("holder"),
         since=fields.number("since") or 0.0,
         until=fields.number("until"),
         ends=fields.number("ends"),
@@ -139,6 +140,10 @@ class Fields:
         found = self.optional(name, kind)
         return default if found is None else found
 
+    def has(self, name: str) -> bool:
+        """Tell whether a field is there and not null."""
+        return self._value.get(name) is not None
+
     def names(self) -> list[str]:
         """Return the names of all fields."""
         return list(self._value)
@@ -160,6 +165,13 @@ class Fields:
         text = self.need(name, str)
         try:
             return PciAddress.parse(text)
+        except ValueError as error:
+            raise InputError([Problem(f"{self._place}.{name}", str(error))]) from None
+
+    def holder(self, name: str) -> str:
+        """Return the name of a holder that has to be there."""
+        try:
+            return parse_holder(self.need(name, str))
         except ValueError as error:
             raise InputError([Problem(f"{self._place}.{name}", str(error))]) from None
 

@@ -38,6 +38,7 @@ ADDRESSES = st.builds(
     st.integers(0, 7),
 )
 NAMES = st.text(min_size=1, max_size=12).filter(lambda it: it == it.strip() and it.isprintable())
+HOLDERS = st.from_regex(r"[A-Za-z0-9._:/@-]{1,8}", fullmatch=True)
 TIMES = st.floats(0, 4e9)
 COUNTS = st.integers(0, 2**60)
 
@@ -99,7 +100,7 @@ DECLARATIONS = st.builds(
 )
 WAKES = st.builds(Wakes, COUNTS, COUNTS, st.none() | TIMES)
 LEASES = st.lists(
-    st.builds(Lease, ADDRESSES, NAMES, TIMES, st.none() | TIMES, st.none() | TIMES),
+    st.builds(Lease, ADDRESSES, HOLDERS, TIMES, st.none() | TIMES, st.none() | TIMES),
     max_size=4,
     unique_by=lambda lease: (lease.address, lease.holder),
 )
