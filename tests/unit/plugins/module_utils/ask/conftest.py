@@ -31,6 +31,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd
 
 from ..fake.fdstore import FakeFdStore
 from ..fake.host import FakeHost
+from ..hold.helper import watch_answers
 
 PATIENCE = 10.0  # seconds
 
@@ -45,6 +46,7 @@ class Place:
         self.socket = folder / "socket"
         self.store = Store(str(folder / "state"))
         self.fdstore = FakeFdStore(self.host.kernel)
+        self.told_wrongly: list[str] = []  # what was not as the interface's text says
         self._daemon: Daemon | None = None
 
     def start_helper(self) -> None:
@@ -72,6 +74,7 @@ class Place:
             self.host.sysfs,
             self.host.dev,
         )
+        watch_answers(daemon, self.told_wrongly)
         daemon.begin()
         self._thread = threading.Thread(target=daemon.loop.run)
         self._thread.start()
@@ -85,6 +88,7 @@ class Place:
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         self._daemon.close()
+        assert not self.told_wrongly
         self._uevents.close()
         self._daemon = None
 
