@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import ExitStack
 from typing import Optional
 
 from ..think.policy import Action
+from ..think.units import host_drivers
+from ..touch.backends import GroupNotViable
+from ..touch.refusals import hint_for
 from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
 from ..words.declaration import Known
-from ..words.errors import VfioPowerError
+from ..words.errors import KernelRefused, VfioPowerError
 from ..words.facts import Facts, Power
 from ..words.report import Failure
 from .failures import NotOurs, failure_of
 from .grip import Grip
 from .grips import Grips
 
+_NEIGHBOURS_OR_BUSY = (("attach the container", errno.EPERM), ("bind", errno.EPERM))
 _BACK_AWAKE = ("D0", "unknown")  # unknown: a device without power management
 _NOT_BACK = ("error", "suspended")
 
@@ -40,7 +45,7 @@ class Errands:
         closed everything by then, TAKE keeps nothing.
         """
         if action is Action.TAKE:
-            return self._grips.take(self._declared_one(known, facts))
+            return self._take(self._declared_one(known, facts))
         if grip is None:
             raise VfioPowerError(f"{known.address}: is not held")
         if action is Action.LET_GO:
@@ -83,6 +88,34 @@ class Errands:
                 "Run it again",
             )
         return facts
+
+    def _take(self, facts: Facts) -> Grip:
+        """Take it; where an errno has several meanings, look in sysfs which of them it is."""
+        try:
+            return self._grips.take(facts)
+        except GroupNotViable:
+            self._refuse_neighbours(facts.address)
+            raise
+        except KernelRefused as refused:
+            if (refused.operation, refused.number) in _NEIGHBOURS_OR_BUSY:
+                self._refuse_neighbours(facts.address)
+            power = self._sysfs.power(facts.address)
+            if refused.number == errno.EINVAL and power and power.runtime_status == "error":
+                subject = str(facts.address)
+                raise KernelRefused(
+                    "power up", subject, errno.EINVAL, hint_for("power up", errno.EINVAL)
+                ) from refused
+            raise
+
+    def _refuse_neighbours(self, address: PciAddress) -> None:
+        """Name who of the IOMMU group is on a host driver, if that is anybody."""
+        others = host_drivers(address, self._sysfs.devices())
+        if others:
+            named = ", ".join(f"{other} ({driver})" for other, driver in others.items())
+            raise GroupNotViable(
+                f"{address}: shares its IOMMU group with devices on host drivers: {named}",
+                "Bind them to vfio-pci too, or leave them unbound",
+            )
 
     def _let_go(self, address: PciAddress, grip: Grip) -> None:
         """End low power, see whether the device came back, and close it whatever was seen."""
