@@ -68,11 +68,8 @@ def _untouchable(entry: Optional[Known], facts: Optional[Facts], hold: HoldRepor
         return True
     if entry is not None and is_stranger(entry, facts):
         return True
-    return hold.failure is not None and hold.failure.code in _LEFT_ALONE
-
-
-_LEFT_ALONE = ("busy", "unsupported")
-"""Failures that asking again does not end; a bind does, and for busy ones a reclaim."""
+    # Asking again does not make a driver offer more; binding another one does.
+    return hold.failure is not None and hold.failure.code == "unsupported"
 
 
 def _stay(address: PciAddress, rule: Optional[Rule], hold: HoldReport) -> Step:
