@@ -49,7 +49,8 @@ def wakes(host: ManagedHost, card: str) -> dict[str, Any]:
 def kills(host: ManagedHost, times: int) -> None:
     """Kill the helper at random moments; nothing may move but by what is declared."""
     seed = int(time.time())
-    words = " ".join([str(times), str(seed), *(host.address(card) for card in CARDS)])
+    there = [host.address(card) for card in CARDS if card in host.lab.devices]
+    words = " ".join([str(times), str(seed), *there])
     told = host.lab.ssh(
         f"python3 -I - {words}", input=_SCRIPT.read_text(encoding="utf-8"), timeout=times * A_KILL
     )

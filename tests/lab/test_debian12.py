@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .declared import DELAY, HELPER, main_rules
+from .dying import kills
 
 LAB = {"shape": "small", "debian": "12"}
 
@@ -27,3 +28,7 @@ def test_a_stranger_is_seen_and_the_device_goes_back(converged):
     converged.reaches("nic", "D3cold", seconds=DELAY + 10)
     (nic,) = converged.info(devices=[{"address": converged.address("nic")}])["devices"]
     assert nic["wakes"]["foreign"] == 1
+
+
+def test_killed_at_any_moment_it_reaches_what_is_declared(converged):
+    kills(converged, times=20)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from .declared import WAKEUP, main_rules, rule
+from .dying import kills
 from .guests import guest
 
 LAB = {"shape": "standard"}
@@ -64,3 +65,7 @@ def test_a_thousand_mode_changes_of_our_own_are_no_foreign_wake(main):
     main.alternate(*wishes, times=CHANGES)
     main.put_back(main_rules(main))
     assert foreign(main) == before
+
+
+def test_five_hundred_kills_move_nothing(main):
+    kills(main, times=500)
