@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .declared import DELAY, HELPER, main_rules
 from .dying import kills
+from .sandbox import exposure
 
 LAB = {"shape": "small", "debian": "12"}
 
@@ -20,6 +21,10 @@ def test_the_main_job_is_done_there_too(converged):
 def test_the_second_converge_changes_nothing(converged):
     played = converged.converge(vfio_power_devices=main_rules(converged), **HELPER)
     assert played.changed == 0, played.output
+
+
+def test_the_service_is_hardly_exposed(converged):
+    assert exposure(converged) <= 1.0
 
 
 def test_a_stranger_is_seen_and_the_device_goes_back(converged):

@@ -17,10 +17,11 @@ DEATHS = {
     "killed": "systemctl kill -s KILL vfio-powerd",
     "restarted": "systemctl restart vfio-powerd",
     "under a new manager": "systemctl daemon-reexec; systemctl kill -s KILL vfio-powerd",
-    "out of memory": "systemctl set-property --runtime vfio-powerd MemoryMax=2M MemorySwapMax=0;"
-    " vfio-powerctl list >/dev/null; sleep 0.1; while [ $(systemctl show -P Result vfio-powerd) !="
-    " oom-kill ]; do vfio-powerctl list >/dev/null; done;"
-    " systemctl set-property --runtime vfio-powerd MemoryMax=infinity",
+    "out of memory": "pid=$(systemctl show -P MainPID vfio-powerd);"
+    " systemctl set-property --runtime vfio-powerd MemoryMax=2M MemorySwapMax=0;"
+    ' until dmesg | grep -q "out of memory: Killed process $pid ";'
+    " do vfio-powerctl list >/dev/null; done;"
+    " systemctl set-property --runtime vfio-powerd MemoryMax=128M",
 }
 
 

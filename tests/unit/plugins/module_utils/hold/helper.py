@@ -91,7 +91,7 @@ class Helper:
             self.uevents,
             host.kernel,
             self.environ,
-            Notifier({}),
+            Notifier(dict(self.environ)),
             self.store,
             self.store.hand_over(),
             host.sysfs,
