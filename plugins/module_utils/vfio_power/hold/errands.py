@@ -52,6 +52,11 @@ class Errands:
             grip.enter(action)
         return grip
 
+    def is_awake(self, address: PciAddress) -> bool:
+        """Look, without touching it, whether a device is awake that nothing forbids to sleep."""
+        power = self._sysfs.power(address)
+        return power is not None and power.runtime_status == "active" and power.control == "auto"
+
     def failure(self, error: Exception, address: PciAddress, facts: Optional[Facts]) -> Failure:
         """Say what an error of ``run`` means to people."""
         return failure_of(error, address, facts, self._dev)

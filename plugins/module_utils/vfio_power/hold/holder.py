@@ -114,6 +114,14 @@ class Holder:
         if state is not self.state:
             self.state, self.failure = state, None
 
+    def doubt(self) -> None:
+        """End low power and enter it anew: it may have ended without a word."""
+        self.look_for_wake()  # then it was not without a word
+        state = policy.after(self.state, Event.DOUBTED)
+        if state is not self.state:
+            self.state = state
+            self.proceed()
+
     def proceed(self) -> None:
         """Begin the next action towards the goal, or say that there is none."""
         action = policy.step(self.state, self.goal)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Callable, Optional
 
-from ..think.policy import Action, Goal, goal_of
+from ..think.policy import ENGAGED, Action, Goal, goal_of
 from ..think.units import unit
 from ..touch.records import Record, Records
 from ..words.address import PciAddress
@@ -174,6 +175,16 @@ class Keeper:
         busy = [address for address, holder in self._holders.items() if holder.busy]
         self.wait_for(Ask(busy, lambda *_one: None, lambda _ask: done()), within, lambda: None)
 
+    def after_system_sleep(self) -> None:
+        """Look at every device that may sleep: the host slept, and some forget over that."""
+        for address, holder in self._holders.items():
+            if holder.state in ENGAGED and holder.grip is not None:
+                self._around.submit(
+                    _lane(address, None, holder.grip),
+                    partial(self._errands.is_awake, address),
+                    partial(_doubt_if, holder),
+                )
+
     def held(self) -> list[PciAddress]:
         """Return the devices that are open, or about to be."""
         return [a for a, holder in self._holders.items() if holder.grip or holder.busy]
@@ -270,6 +281,11 @@ class Keeper:
     def _look_for_wakes(self, port: PciAddress) -> None:
         for holder in list(self._below.get(port, ())):
             holder.look_for_wake()
+
+
+def _doubt_if(holder: Holder, awake: Optional[bool], _error: Optional[Exception]) -> None:
+    if awake:
+        holder.doubt()
 
 
 def _lane(address: PciAddress, facts: Optional[Facts], grip: Optional[Grip]) -> str:

@@ -32,7 +32,7 @@ class State(str, Enum):
     LETTING_GO = "letting-go"  # a worker ends low power and closes it
     REFUSED = "refused"  # could not be taken; not tried again until asked
     STALLED = "stalled"  # held, a mode call failed; not tried again until asked
-    UNSURE = "unsure"  # stalled before and asked again: what is engaged is not known
+    UNSURE = "unsure"  # what is engaged is not known: it is ended, and entered anew
 
 
 class Goal(str, Enum):
@@ -52,6 +52,7 @@ class Event(str, Enum):
     WOKEN = "woken"  # its wake eventfd was signalled
     DUE = "due"  # the time to enter again has come
     ASKED = "asked"  # somebody asks for the declared state now
+    DOUBTED = "doubted"  # it is awake though it may sleep, and nothing was heard
 
 
 class Action(str, Enum):
@@ -95,6 +96,8 @@ FOLLOWS = {
     (_S.WAITING, _E.DUE): _S.AWAKE,
     (_S.REFUSED, _E.ASKED): _S.RELEASED,
     (_S.STALLED, _E.ASKED): _S.UNSURE,
+    (_S.ENTRY, _E.DOUBTED): _S.UNSURE,
+    (_S.ARMED, _E.DOUBTED): _S.UNSURE,
 }
 
 NEXT = {

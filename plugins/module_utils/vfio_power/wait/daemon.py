@@ -36,6 +36,7 @@ from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
 from .loop import Loop
 from .server import Server
 from .service import Service
+from .slept import SystemSleep
 from .steward import Settings, Steward, first_start_in_this_boot
 from .systemd import Notifier, handed_over
 from .workers import Outcome, Workers
@@ -155,6 +156,7 @@ class Daemon:
         self.loop = Loop(failed=tell_failure, clock=clock)
         self.workers = Workers(self.loop, settings.workers)
         self.clerk = Workers(self.loop, 1)  # for the table; devices may keep all others
+        self._system_sleep = SystemSleep(clock, uptime)
         self._grips = Grips(kernel, store, dev)
         self._kept = list(kept)
         errands = Errands(sysfs, self._grips, dev)
@@ -217,8 +219,14 @@ class Daemon:
         self._manager.ready(f"{count} devices declared")
 
     def _show_life(self) -> None:
-        """Tell the manager that the loop turns, from within it and nowhere else."""
+        """Tell the manager that the loop turns, from within it and nowhere else.
+
+        And look round, now that the helper is awake anyway, whether the host slept.
+        """
         self._manager.alive()
+        if self._system_sleep.happened():
+            tell(INFO, "the host slept: looking at the devices that may sleep")
+            self.keeper.after_system_sleep()
         self.loop.call_in(self._manager.patience / 2, self._show_life)
 
     def _read_uevents(self) -> None:
