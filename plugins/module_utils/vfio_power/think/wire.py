@@ -15,12 +15,15 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem
+from ..words.holder import parse_holder
 from ..words.mode import Mode
 from ..words.report import Drift, Failure, HoldReport, Lease, Reentries, Running, Wakes
+from .parse_values import is_number
 
 T = TypeVar("T")
-Number = Union[int, float]
 Json = Mapping[str, Any]
+
+LONGEST = 1e13  # seconds: 300,000 years, which C still takes for a date
 
 
 def report_to_json(report: HoldReport) -> dict[str, Any]:
@@ -68,7 +71,7 @@ def lease_from_json(value: object, place: str = "lease") -> Lease:
     fields = Fields(value, place)
     return Lease(
         address=fields.address("address"),
-        holder=fields.need("holder", str),
+        holder=fields.holder("holder"),
         since=fields.number("since") or 0.0,
         until=fields.number("until"),
         ends=fields.number("ends"),
@@ -150,18 +153,38 @@ class Fields:
         found = self.optional(name, kind)
         return default if found is None else found
 
+    def has(self, name: str) -> bool:
+        """Tell whether a field is there and not null."""
+        return self._value.get(name) is not None
+
+    def names(self) -> list[str]:
+        """Return the names of all fields."""
+        return list(self._value)
+
     def number(self, name: str) -> Optional[float]:
-        """Return a number; JSON writes 5.0 as 5, so both kinds are taken."""
-        if isinstance(self._value.get(name), float):
-            return float(self._value[name])
-        found = self.optional(name, int)
-        return None if found is None else float(found)
+        """Return a number of seconds; JSON writes 5.0 as 5, so both kinds are taken.
+
+        More of them than a calendar knows are refused: somebody is going to print the date.
+        """
+        value = self._value.get(name)
+        if value is None:
+            return None
+        if not is_number(value) or not -LONGEST < value < LONGEST:
+            raise _refusal(f"{self._place}.{name}", "a number of seconds", value)
+        return float(value)
 
     def address(self, name: str) -> PciAddress:
         """Return a PCI address that has to be there."""
         text = self.need(name, str)
         try:
             return PciAddress.parse(text)
+        except ValueError as error:
+            raise InputError([Problem(f"{self._place}.{name}", str(error))]) from None
+
+    def holder(self, name: str) -> str:
+        """Return the name of a holder that has to be there."""
+        try:
+            return parse_holder(self.need(name, str))
         except ValueError as error:
             raise InputError([Problem(f"{self._place}.{name}", str(error))]) from None
 

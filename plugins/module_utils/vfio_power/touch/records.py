@@ -15,6 +15,7 @@ from typing import NamedTuple, Optional
 
 from ..think.policy import State
 from ..think.reentry import Breaker, Memory, Span
+from ..think.strict_json import read
 from ..think.wire import Fields, wakes_from_json
 from ..words.address import PciAddress
 from ..words.errors import InputError
@@ -45,7 +46,7 @@ class Records:
             try:
                 with open(f"{self._folder}/{name}", "rb") as file:
                     found[PciAddress.parse(name)] = _parse(file.read())
-            except (OSError, ValueError, RecursionError, InputError):
+            except (OSError, ValueError, InputError):
                 continue
         return found
 
@@ -83,7 +84,7 @@ def _document(record: Record) -> dict[str, object]:
 
 
 def _parse(content: bytes) -> Record:
-    fields = Fields(json.loads(content), "record")
+    fields = Fields(read(content), "record")
     return Record(
         state=State(fields.need("state", str)),
         wakes=fields.inner("wakes", wakes_from_json) or Wakes(),

@@ -15,6 +15,7 @@ from typing import Callable, NamedTuple, TypeVar
 
 from ..think.documents import declaration_document, known_document, parse_known
 from ..think.parse import parse_declaration
+from ..think.strict_json import NotStrict, read
 from ..words.declaration import Declaration, Known
 from ..words.errors import InputError
 from .files import PREVIOUS, Folder
@@ -109,9 +110,9 @@ def seal(document: object) -> bytes:
 def unseal(content: bytes, parse: Callable[[object], T]) -> T:
     """Return what was sealed, or raise DamagedError."""
     try:
-        sealed = json.loads(content)
-    except (ValueError, RecursionError):
-        raise DamagedError("is not JSON") from None
+        sealed = read(content)
+    except NotStrict as error:
+        raise DamagedError(str(error)) from None
     if not isinstance(sealed, dict) or "content" not in sealed:
         raise DamagedError("has no content")
     if sealed.get("format") != _FORMAT:

@@ -19,7 +19,6 @@ from ..think.parse_values import MOST_SECONDS, Problems, read_seconds
 from ..think.wire import Fields, lease_to_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem, VfioPowerError
-from ..words.holder import parse_holder
 from ..words.version import API_REVISION, VERSION
 from .connection import Call
 from .steward import Steward
@@ -27,6 +26,8 @@ from .steward import Steward
 RELEASE_WITHIN = 10.0  # seconds
 TAKE_WITHIN = 120.0
 LEAST_PATIENCE = 0.1
+LONGEST_LEASE = 1e9
+MOST_LEASES = 1024
 
 
 def _refusing_bad_input(
@@ -116,7 +117,7 @@ class Service:
         """Store a declaration, bring every device under it, answer when they have settled."""
         fields = Fields(call.parameters, "parameters")
         expected = fields.need("expected_generation", int)
-        timeout = _patience(fields)
+        timeout = _seconds(fields, "timeout", LEAST_PATIENCE, MOST_SECONDS) or TAKE_WITHIN
         wanted = parse_declaration(
             {
                 "generation": expected,
@@ -137,9 +138,12 @@ class Service:
     def release(self, call: Call) -> None:
         """Give devices to a holder; answer when the kernel has let go of their units."""
         fields = Fields(call.parameters, "parameters")
-        holder = _holder(fields)
-        ttl = fields.number("ttl")
+        holder = fields.holder("holder")
+        ttl = _seconds(fields, "ttl", 0.0, LONGEST_LEASE)
         addresses = self._units(fields)
+        if self._steward.lending.count + len(addresses) > MOST_LEASES:
+            message = f"there would be more than {MOST_LEASES} leases; reclaim some first"
+            raise InputError([Problem("parameters.addresses", message)])
 
         def begin() -> None:
             self._steward.lending.lend(addresses, holder, ttl)
@@ -153,7 +157,7 @@ class Service:
     def reclaim(self, call: Call) -> None:
         """End a holder's lease and take the devices back now."""
         fields = Fields(call.parameters, "parameters")
-        holder = fields.optional("holder", str)
+        holder = fields.holder("holder") if fields.has("holder") else None
         addresses = self._units(fields)
         lending = self._steward.lending
         leases = [lease for address in addresses for lease in lending.of(address)]
@@ -261,19 +265,12 @@ class Service:
         return self._keeper.clock()
 
 
-def _patience(fields: Fields) -> float:
-    seconds = fields.number("timeout")
+def _seconds(fields: Fields, name: str, least: float, most: float) -> Optional[float]:
+    seconds = fields.number(name)
     if seconds is None:
-        return TAKE_WITHIN
+        return None
     problems: Problems = []
-    read_seconds(seconds, "parameters.timeout", problems, LEAST_PATIENCE, MOST_SECONDS)
+    read_seconds(seconds, f"parameters.{name}", problems, least, most)
     if problems:
         raise InputError(problems)
     return seconds
-
-
-def _holder(fields: Fields) -> str:
-    try:
-        return parse_holder(fields.need("holder", str))
-    except ValueError as error:
-        raise InputError([Problem("parameters.holder", str(error))]) from None

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import Leases
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import service
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Around
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
@@ -582,3 +583,35 @@ def test_what_is_no_address_is_refused_and_nothing_lent(host: FakeHost, helper: 
     with pytest.raises(HelperRefused, match="2460"):
         helper.client.call("Release", parameters)
     assert not helper.devices()
+
+
+def test_a_lease_cannot_be_reclaimed_for_a_name_that_is_none(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.release(nic.address, "guest")
+    with pytest.raises(HelperRefused, match="is no name of a holder"):
+        helper.reclaim(nic.address, "a b")
+    assert holders(helper, nic) == ["guest"]
+
+
+@pytest.mark.parametrize("ttl", [-1, 1e10, 1e300])
+def test_a_lease_has_an_end_that_a_calendar_knows(
+    host: FakeHost, helper: Helper, ttl: float
+) -> None:
+    nic = host.add("0000:02:00.0")
+    with pytest.raises(HelperRefused, match=r"parameters\.ttl: .* is not a number of seconds"):
+        helper.release(nic.address, "guest", ttl)
+    assert not helper.devices()
+
+
+def test_leases_have_a_bound_that_no_host_needs(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_LEASES", 3)
+    addresses = [f"0000:02:00.{function}" for function in range(4)]
+    with pytest.raises(HelperRefused, match="more than 3 leases"):
+        helper.client.call("Release", {"addresses": addresses, "holder": "guest"})
+    assert not helper.devices()
+    helper.client.call("Release", {"addresses": addresses[:3], "holder": "guest"})
+    assert len(helper.devices()) == 3
