@@ -167,14 +167,33 @@ options:
         choices: [any, awake, asleep, d3cold]
       reentry:
         description:
-          - When the helper lets a woken device sleep again, with O(devices[].mode=entry-with-
-            wakeup).
+          - When and how often the helper lets a woken device sleep again, with
+            O(devices[].mode=entry-with-wakeup).
+          - A device that is woken again and again within seconds is left awake for 15 minutes and
+            then tried once more. That is drift, with the code V(wake-storm).
+          - A wake by the helper's own work on another function of the card takes nothing from the
+            bounds.
         type: dict
         suboptions:
           delay:
-            description: Seconds between the wake and the next entry.
+            description:
+              - Seconds between the wake and the next entry, from 0.1 to 86400. Every wait is up to
+                a tenth shorter or longer, so that the devices of a host do not move in step.
             type: float
             default: 5
+          max_per_hour:
+            description:
+              - How many entries after wakes there may be per hour in the long run, from 1 to 36000.
+              - A woken device waits for its turn beyond the delay where they are used up. That is
+                no drift.
+            type: int
+            default: 60
+          burst:
+            description:
+              - How many entries after wakes there may be before O(devices[].reentry.max_per_hour)
+                slows them down, from 1 to 36000.
+            type: int
+            default: 10
       count:
         description:
           - How many devices the rule has to find. Another number is drift.
@@ -249,6 +268,7 @@ EXAMPLES = r"""
         mode: entry-with-wakeup
         reentry:
           delay: 30
+          max_per_hour: 20
         count: 8
     purge: true
   become: true

@@ -246,6 +246,14 @@ devices:
       returned: always
       type: float
       sample: 12.5
+    active_share:
+      description:
+        - The part of its time on the bus that it was active, from 0 to 1. Null where the kernel
+          has counted no time.
+        - With V(entry) this is what can be known of its wakes. Nothing is done because of it.
+      returned: always
+      type: float
+      sample: 0.0015
     wakes:
       description:
         - How often it left low power while it was held, how often of these somebody else than the
@@ -262,6 +270,43 @@ devices:
       returned: always
       type: str
       sample: "2026-11-23T07:05:05Z"
+    reentries:
+      description:
+        - How O(vfio.power.low_power#module:devices[].reentry) bounds it.
+        - Null unless V(entry-with-wakeup) is declared and the helper knows the device.
+      returned: always
+      type: dict
+      contains:
+        breaker:
+          description:
+            - V(closed) as usual. V(open) while it is left awake after a storm of wakes, which is
+              drift V(wake-storm). V(half-open) while it is tried after that; two sleeps of more
+              than a minute close the breaker, one of less than 5 seconds opens it again.
+          returned: always
+          type: str
+          sample: closed
+        put_off_by:
+          description:
+            - What makes it wait longer than its delay, V(bucket) (the bound per hour) or
+              V(breaker). Null where nothing does.
+          returned: always
+          type: str
+          sample: null
+        suppressed:
+          description: How many entries were put off so far.
+          returned: always
+          type: int
+          sample: 0
+        storm_wakes:
+          description: How many wakes there were since the storm began. 0 while the breaker is closed.
+          returned: always
+          type: int
+          sample: 0
+        storm_seconds:
+          description: From the beginning of the storm to its last wake.
+          returned: always
+          type: float
+          sample: 0.0
     opened_by:
       description: The processes that have it open, other than the helper. Seen by root only.
       returned: always

@@ -107,7 +107,7 @@ class TestWake:
         main.reaches("nic", "D0", seconds=LONG / 2)
         assert "waiting" in main.ctl(f"show {main.address('nic')}").stdout
         main.reaches("nic", "D3cold", seconds=LONG + 15)
-        assert time.monotonic() - woken > LONG - 2, "it went back before its time"
+        assert time.monotonic() - woken > 0.9 * LONG - 1, "it went back before its time"
         after = self.wakes(main, "nic")
         assert after["wakes"]["foreign"] - before["foreign"] == 1
         assert after["engaged"] == "entry-with-wakeup"

@@ -110,7 +110,9 @@ def _reached(device: DeviceView, _view: HostView) -> Iterator[str]:
     power = device.power
     if power is not None and device.facts is not None:
         asleep, awake = power.suspended_ms / 1000, power.active_ms / 1000
-        yield f"asleep {wording.lasting(asleep)}, awake {wording.lasting(awake)} in all"
+        share = power.active_share
+        part = "" if share is None else f" ({share * 100:.1f} % of the time)"
+        yield f"asleep {wording.lasting(asleep)}, awake {wording.lasting(awake)} in all{part}"
 
 
 def _wakes(device: DeviceView, _view: HostView) -> Iterator[str]:
@@ -120,6 +122,19 @@ def _wakes(device: DeviceView, _view: HostView) -> Iterator[str]:
         yield f"{counted.total}, {counted.foreign} of them by somebody else{last}"
     elif device.hold is not None and device.hold.engaged is Mode.ENTRY:
         yield "cannot be seen in mode entry; the time awake can"
+
+
+def _reentry(device: DeviceView, _view: HostView) -> Iterator[str]:
+    rule, hold = device.rule, device.hold
+    if rule is None or rule.mode is not Mode.ENTRY_WITH_WAKEUP:
+        return
+    delay, most, burst = rule.reentry
+    yield f"{delay:g} s after a wake, at most {most} an hour and {burst} in a row"
+    if hold is None or hold.reentries is None:
+        return
+    yield from wording.breaker(hold.reentries, hold.waiting_until)
+    if hold.reentries.suppressed:
+        yield f"{hold.reentries.suppressed} put off so far"
 
 
 def _leases(device: DeviceView, _view: HostView) -> Iterator[str]:
@@ -149,6 +164,7 @@ ROWS: Sequence[tuple[str, Callable[[DeviceView, HostView], Iterator[str]]]] = (
     ("held", _held),
     ("reached", _reached),
     ("wakes", _wakes),
+    ("re-entry", _reentry),
     ("lease", _leases),
     ("unit", _unit),
     ("power set", _power_set),

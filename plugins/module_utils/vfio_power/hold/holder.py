@@ -19,7 +19,8 @@ from ..words.address import PciAddress
 from ..words.mode import Mode
 from ..words.report import Failure, Running, Wakes
 from .grip import Grip
-from .surroundings import Surroundings, Timer
+from .surroundings import Surroundings
+from .waiting import Wait
 
 
 class Keeping(Protocol):
@@ -57,18 +58,16 @@ class Holder:
         self.address = address
         self.state = State.RELEASED
         self.goal = Goal.RELEASE
-        self.delay = 0.0
         self.grip: Optional[Grip] = None
         self.wakes = Wakes()
         self.entered: Optional[float] = None
-        self.waiting_until: Optional[float] = None
         self.running: Optional[Running] = None
         self.begun: Optional[float] = None  # when a worker began it, in seconds since the boot
         self.failure: Optional[Failure] = None
         self._keeping = keeping
         self._around = around
-        self._timer: Optional[Timer] = None
         self._woken_early = False
+        self.wait = Wait(around, self._due, lambda event, text: keeping.happened(self, event, text))
 
     @property
     def engaged(self) -> Mode:
@@ -96,9 +95,9 @@ class Holder:
         self.grip = grip
         self.state = policy.survivor(record.state)
         self.goal = policy.CARRIES_ON.get(self.state, Goal.KEEP_AWAKE)
-        self.wakes, self.entered = record.wakes, record.entered
-        if self.state is State.WAITING and record.waiting_until is not None:
-            self._wait(record.waiting_until - self._around.clock())
+        self.wakes, self.entered, self.wait.memory = record.wakes, record.entered, record.reentry
+        if self.state is State.WAITING:
+            self.wait.go_on()
         told = self.state is not State.ARMED and drain(grip.counters.wake)
         if told and self.state is State.UNSURE:  # in another state it was counted before
             self._count_wake(own=True)  # a call of ours was under way
@@ -144,7 +143,7 @@ class Holder:
         self.look_for_wake()  # what was signalled before is not the doing of this action
         if action is Action.LET_GO:
             self._unwatch()
-        self._stop_waiting()
+        self.wait.end()
         self.running, self.begun = Running(action.value, self._around.clock()), None
         self.state = policy.BEGINS[action]
         self._woken_early = False
@@ -164,6 +163,8 @@ class Holder:
         self._tell(action, failure)
         if self.state in policy.ENGAGED:
             self.entered = self._around.clock()
+        if self.state is State.ARMED:
+            self.wait.entered()
         if self._woken_early:
             self._left_low_power(own=True)
         self._keeping.remember(self)
@@ -186,23 +187,13 @@ class Holder:
         if state is self.state:
             return
         self.state = state
-        self._wait(self.delay)
+        self.wait.begin(own=own)
         self._keeping.happened(self, "waiting", "own" if own else "foreign")
 
-    def _wait(self, seconds: float) -> None:
-        self.waiting_until = self._around.clock() + seconds
-        self._timer = self._around.call_later(max(0.0, seconds), self._due)
-
     def _due(self) -> None:
-        self._stop_waiting()
+        self.wait.end()
         self.state = policy.after(self.state, Event.DUE)
         self.proceed()
-
-    def _stop_waiting(self) -> None:
-        self.waiting_until = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _watch(self, grip: Grip) -> None:
         self._around.watch(grip.counters.wake.fileno(), self.look_for_wake)

@@ -17,7 +17,7 @@ from ..think.policy import Action, Goal, goal_of
 from ..think.units import unit
 from ..touch.records import Record, Records
 from ..words.address import PciAddress
-from ..words.declaration import Known
+from ..words.declaration import Known, Reentry
 from ..words.facts import Facts
 from ..words.mode import Mode
 from ..words.report import Failure, HoldReport, Running
@@ -94,7 +94,7 @@ class Keeper:
             holder = self._holders[address] = Holder(address, self, self._around)
             self._put_below_its_port(holder)
         rule = self.table.rule(address)
-        holder.delay = rule.reentry_delay if rule else 0.0
+        holder.wait.bounds = rule.reentry if rule else Reentry()
         holder.want(goal)
 
     def ask(self, addresses: Iterable[PciAddress]) -> None:
@@ -218,7 +218,7 @@ class Keeper:
             if holder.grip is None and not holder.busy:
                 self._records.remove(holder.address)
                 return
-            record = Record(holder.state, holder.wakes, holder.entered, holder.waiting_until)
+            record = Record(holder.state, holder.wakes, holder.entered, holder.wait.memory)
             self._records.save(holder.address, record)
         except OSError:
             self._records.remove(holder.address)  # better none than one that is not true
@@ -288,6 +288,7 @@ def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
         backend=holder.grip.backend if holder.grip else None,
         wakes=holder.wakes if counted else None,
         entered=holder.entered,
-        waiting_until=holder.waiting_until,
+        waiting_until=holder.wait.until,
+        reentries=holder.wait.report() if counted else None,
         failure=holder.failure,
     )

@@ -21,13 +21,16 @@ class Timer(Protocol):
 
 
 class Surroundings(Protocol):
-    """A loop that calls back in one thread, workers beside it, and two clocks."""
+    """A loop that calls back in one thread, workers beside it, two clocks and dice."""
 
     def clock(self) -> float:
         """Return seconds since the epoch, for people."""
 
     def uptime(self) -> float:
         """Return seconds since the boot, to measure with: nobody sets this clock."""
+
+    def chance(self) -> float:
+        """Return a number from 0 to 1, another one each time."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, in the loop's thread."""

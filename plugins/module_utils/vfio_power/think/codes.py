@@ -29,6 +29,7 @@ CODES = {
     "runtime-pm-forbidden": DRIFT,
     "not-suspended": DRIFT,
     "not-as-expected": DRIFT,
+    "wake-storm": DRIFT,
     "stuck": DRIFT,
     "power-error": DRIFT,
     "undeclared-hold": DRIFT,

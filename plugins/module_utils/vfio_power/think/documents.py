@@ -37,7 +37,7 @@ def rule_document(rule: Rule) -> dict[str, object]:
     document: dict[str, object] = {"name": rule.name, **selector_document(rule.selector)}
     document.update(mode=rule.mode.value, reserve=rule.reserve, expect=rule.expect.value)
     if rule.mode is Mode.ENTRY_WITH_WAKEUP:
-        document["reentry"] = {"delay": rule.reentry_delay}
+        document["reentry"] = dict(rule.reentry._asdict())
     if rule.count is not None:
         document["count"] = rule.count
     return document

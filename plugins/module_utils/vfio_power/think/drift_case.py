@@ -67,6 +67,13 @@ def reached(power: Optional[Power]) -> str:
     return f"{power.runtime_status} in {power.power_state}"
 
 
+def lasting(length: float) -> str:
+    """Return a length of time in the unit that people would use."""
+    if length < 120:
+        return seconds(length)
+    return f"{length / 60:.0f} min" if length < 7200 else f"{length / 3600:.0f} h"
+
+
 def seconds(length: float) -> str:
     """Return a length of time in whole seconds."""
     return f"{max(0, round(length))} s"

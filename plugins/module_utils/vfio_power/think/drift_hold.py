@@ -13,7 +13,8 @@ from typing import Optional
 from ..words.mode import Expect, Mode
 from ..words.report import Drift
 from .codes import found
-from .drift_case import RUNNING, Case, seconds
+from .drift_case import RUNNING, Case, lasting, seconds
+from .reentry import BUCKET, Breaker
 
 
 def stuck(case: Case) -> Optional[Drift]:
@@ -71,12 +72,30 @@ def failed(case: Case) -> Optional[Drift]:
     return found(failure.code, failure.message, hint)
 
 
+def wake_storm(case: Case) -> Optional[Drift]:
+    """Find a device that is left awake, as somebody wakes it again and again."""
+    reentries, until = (case.hold.reentries, case.hold.waiting_until) if case.hold else (None, None)
+    if reentries is None or until is None or reentries.breaker != Breaker.OPEN.value:
+        return None
+    often = f"woken {reentries.storm_wakes} times in {lasting(reentries.storm_seconds)}"
+    rest = lasting(until - case.now)
+    return found(
+        "wake-storm",
+        f"{case.subject} was {often}; it is left awake for another {rest}, then tried once more",
+        "Find what reads it: lspci, lshw, fact gathering and monitoring agents do;"
+        " vfio-powerctl watch tells when it is woken",
+    )
+
+
 def waiting(case: Case) -> Optional[Drift]:
     """Find a device that was woken and has its time to be entered again."""
     until = case.hold.waiting_until if case.hold else None
     if until is None or case.rule is None or case.rule.mode is not Mode.ENTRY_WITH_WAKEUP:
         return None
     message = f"{case.subject} was woken; low power is entered again in {seconds(until - case.now)}"
+    reentries = case.hold.reentries if case.hold else None
+    if reentries is not None and reentries.put_off_by == BUCKET:
+        message += f", when the bound of {case.rule.reentry.max_per_hour} an hour allows it"
     return found("waiting", message, "Nothing to do; vfio-powerctl watch tells when it is woken")
 
 

@@ -20,6 +20,16 @@ interface {NAME}
 # Times a device left low power; foreign: not by a call of the helper's own.
 type Wakes (total: int, foreign: int, last: ?float)
 
+# How entries after wakes are bounded. breaker: closed, open or half-open; put_off_by: bucket or
+# breaker, while a device waits longer than its delay.
+type Reentries (
+  breaker: string,
+  put_off_by: ?string,
+  suppressed: int,
+  storm_wakes: int,
+  storm_seconds: float
+)
+
 # A device given to a named holder, until then or until the next boot; ends: since the boot.
 type Lease (address: string, holder: string, since: float, until: ?float, ends: ?float)
 
@@ -40,6 +50,7 @@ type Device (
   wakes: ?Wakes,
   entered: ?float,
   waiting_until: ?float,
+  reentries: ?Reentries,
   taken_after: ?float,
   leases: []Lease,
   running: ?Running,

@@ -16,7 +16,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem
 from ..words.mode import Mode
-from ..words.report import Drift, Failure, HoldReport, Lease, Running, Wakes
+from ..words.report import Drift, Failure, HoldReport, Lease, Reentries, Running, Wakes
 
 T = TypeVar("T")
 Number = Union[int, float]
@@ -30,6 +30,7 @@ def report_to_json(report: HoldReport) -> dict[str, Any]:
         "address": str(report.address),
         "engaged": report.engaged.value,
         "wakes": _plain(report.wakes),
+        "reentries": _plain(report.reentries),
         "leases": [lease_to_json(lease) for lease in report.leases],
         "running": _plain(report.running),
         "failure": _plain(report.failure),
@@ -49,6 +50,7 @@ def report_from_json(value: object, place: str = "device") -> HoldReport:
         wakes=fields.inner("wakes", wakes_from_json),
         entered=fields.number("entered"),
         waiting_until=fields.number("waiting_until"),
+        reentries=fields.inner("reentries", _reentries_from_json),
         taken_after=fields.number("taken_after"),
         leases=fields.each("leases", lease_from_json),
         running=fields.inner("running", _running_from_json),
@@ -78,7 +80,7 @@ def drift_to_json(drift: Drift) -> dict[str, str]:
     return dict(drift._asdict())
 
 
-def _plain(value: Union[Wakes, Running, Failure, None]) -> Optional[dict[str, Any]]:
+def _plain(value: Union[Wakes, Reentries, Running, Failure, None]) -> Optional[dict[str, Any]]:
     return None if value is None else dict(value._asdict())
 
 
@@ -89,6 +91,17 @@ def wakes_from_json(value: object, place: str = "wakes") -> Wakes:
         total=fields.get("total", int, 0),
         foreign=fields.get("foreign", int, 0),
         last=fields.number("last"),
+    )
+
+
+def _reentries_from_json(value: object, place: str) -> Reentries:
+    fields = Fields(value, place)
+    return Reentries(
+        breaker=fields.get("breaker", str, "closed"),
+        put_off_by=fields.optional("put_off_by", str),
+        suppressed=fields.get("suppressed", int, 0),
+        storm_wakes=fields.get("storm_wakes", int, 0),
+        storm_seconds=fields.number("storm_seconds") or 0.0,
     )
 
 

@@ -13,7 +13,8 @@ from typing import Any, Optional
 
 from ..think.wire import drift_to_json
 from ..words.declaration import Rule
-from ..words.report import Lease, Wakes
+from ..words.facts import Power
+from ..words.report import Lease, Reentries, Wakes
 from .view import DeviceView, HostView, Opener
 
 Document = dict[str, Any]
@@ -72,8 +73,10 @@ def device_document(view: DeviceView, *, asked: bool = True) -> Document:
         "runtime_status": power.runtime_status if power else None,
         "suspended_seconds": power.suspended_ms / 1000 if power else None,
         "active_seconds": power.active_ms / 1000 if power else None,
+        "active_share": _share(power),
         "wakes": _wakes(hold.wakes) if hold and hold.wakes else None,
         "waiting_until": iso(hold.waiting_until) if hold else None,
+        "reentries": _reentries(hold.reentries) if hold and hold.reentries else None,
         "opened_by": [_opener(opener) for opener in view.opened_by],
         "lease": [_lease(lease) for lease in hold.leases] if hold else [],
         "drift": [drift_to_json(drift) for drift in view.drift],
@@ -97,6 +100,15 @@ def _opener(opener: Opener) -> Document:
 
 def _wakes(wakes: Wakes) -> Document:
     return {"total": wakes.total, "foreign": wakes.foreign, "last": iso(wakes.last)}
+
+
+def _share(power: Optional[Power]) -> Optional[float]:
+    share = power.active_share if power else None
+    return None if share is None else round(share, 4)
+
+
+def _reentries(reentries: Reentries) -> Document:
+    return {**reentries._asdict(), "storm_seconds": round(reentries.storm_seconds, 1)}
 
 
 def _lease(lease: Lease) -> Document:

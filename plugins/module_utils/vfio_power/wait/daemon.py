@@ -43,23 +43,44 @@ from .workers import Outcome, Workers
 T = TypeVar("T")
 REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
 WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
-_LOUD = {"refused": WARNING, "woken-foreign": NOTICE, "requested": NOTICE}
+_LOUD = {
+    "refused": (WARNING, "{detail}"),
+    "requested": (NOTICE, "{address}: somebody else wants it"),
+    "breaker-open": (WARNING, "{address}: a storm of {detail}"),
+    "breaker-half-open": (NOTICE, "{address}: tried again after a storm of {detail}"),
+    "breaker-closed": (NOTICE, "{address}: the storm of wakes is over"),
+}
+"""What the journal is told of. Wakes are not in it: there may be many."""
+
+
+def _uptime() -> float:
+    """Return seconds since the boot, those included that the host slept through."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _chance() -> float:
+    """Return a number from 0 to 1; the random module would bring megabytes for it."""
+    return int.from_bytes(os.urandom(4), "little") / 0xFFFFFFFF
 
 
 class Around:
-    """The surroundings of hold/: this loop, these workers, this clock."""
+    """The surroundings of hold/: this loop, these workers, these clocks and dice."""
 
-    def __init__(self, loop: Loop, workers: Workers) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        workers: Workers,
+        uptime: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
         self._loop = loop
         self._workers = workers
+        self.uptime = uptime
+        self.chance = chance
 
     def clock(self) -> float:
         """Return seconds since the epoch."""
         return time.time()
-
-    def uptime(self) -> float:
-        """Return seconds since the boot, those included that the host slept through."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, in the loop's thread."""
@@ -123,6 +144,8 @@ class Daemon:
         sysfs: Sysfs,
         dev: str = "/dev",
         clock: Callable[[], float] = time.monotonic,
+        uptime: Callable[[], float] = _uptime,
+        chance: Callable[[], float] = _chance,
     ) -> None:
         settings = settings_from(environ)
         self._run = environ.get("RUNTIME_DIRECTORY", RUN)
@@ -135,11 +158,11 @@ class Daemon:
         self._grips = Grips(kernel, store, dev)
         self._kept = list(kept)
         errands = Errands(sysfs, self._grips, dev)
-        around = Around(self.loop, self.workers)
+        around = Around(self.loop, self.workers, uptime, chance)
         records = Records(self._run)
         self.keeper = Keeper(around, errands, Windows(clock), records, self._happened)
         tables = Tables(Store(environ.get("STATE_DIRECTORY", STATE)), sysfs, described)
-        desk = Around(self.loop, self.clerk)
+        desk = Around(self.loop, self.clerk, uptime, chance)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
         )
@@ -200,7 +223,8 @@ class Daemon:
 
     def _happened(self, address: PciAddress, event: str, detail: str) -> None:
         if event in _LOUD:
-            tell(_LOUD[event], detail if event == "refused" else f"{address}: {event}")
+            priority, text = _LOUD[event]
+            tell(priority, text.format(address=address, detail=detail))
         self.service.happened(address, event, detail)
 
 

@@ -60,6 +60,12 @@ class Power(NamedTuple):
     suspended_ms: int = 0
 
     @property
+    def active_share(self) -> Optional[float]:
+        """The part of its time on the bus that it was awake, 0 to 1; None where nobody counted."""
+        counted = self.active_ms + self.suspended_ms
+        return self.active_ms / counted if counted else None
+
+    @property
     def asleep(self) -> bool:
         """Tell whether the device really rests: suspended, and not in D0."""
         return self.runtime_status == "suspended" and self.power_state in ("D3hot", "D3cold")

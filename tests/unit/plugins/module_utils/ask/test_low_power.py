@@ -76,6 +76,20 @@ def test_what_was_only_stored_reaches_the_helper_though_no_device_moves(place):
     assert place.ground().client.call("List")["generation"] == stored
 
 
+def test_other_bounds_of_a_rule_are_a_change_of_the_rule_and_of_no_device(place):
+    place.host.add(NIC)
+    place.start_helper()
+    rule = entry(mode="entry-with-wakeup", reentry={"delay": 9})
+    place.low_power(rule)
+    calls = calls_of(place)
+    answer = place.low_power({**rule, "reentry": {"delay": 9, "burst": 3}})
+    (of_the_rule,) = [it for it in answer.result["diff"] if it["before_header"].startswith("rule")]
+    assert of_the_rule["before"]["reentry"] == {"delay": 9.0, "max_per_hour": 60, "burst": 10}
+    assert of_the_rule["after"]["reentry"] == {"delay": 9.0, "max_per_hour": 60, "burst": 3}
+    assert answer.result["changed"]
+    assert calls_of(place) == calls
+
+
 def test_check_mode_predicts_and_asks_nothing_of_the_kernel(place):
     place.host.add(NIC)
     place.start_helper()

@@ -15,6 +15,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode i
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     HoldReport,
     Lease,
+    Reentries,
     Running,
     Wakes,
 )
@@ -60,8 +61,9 @@ def test_a_device_that_sleeps(scene: Scene, nic: FakeDevice) -> None:
           declared   entry-with-wakeup, expected asleep (rule nics)
           held       yes, by group, entry-with-wakeup engaged since 2023-11-14 22:12:20
           reached    asleep D3cold
-                     asleep 3 h 12 min, awake 1 min 2 s in all
+                     asleep 3 h 12 min, awake 1 min 2 s in all (0.5 % of the time)
           wakes      3, 1 of them by somebody else, the last 2023-11-14 22:12:15
+          re-entry   5 s after a wake, at most 60 an hour and 10 in a row
           unit       0000:03:00.0 0000:03:00.1 (released and taken together)
           power set  0000:03:00.0 0000:03:00.1 (below one port: they wake together)
     """)
@@ -73,6 +75,41 @@ def test_a_device_that_was_woken_and_waits(scene: Scene, nic: FakeDevice) -> Non
     assert "  held       yes, by group, no low power engaged\n" in page
     assert "             woken; entering again at 22:13:25\n" in page
     assert "  drift      waiting (info)\n" in page
+
+
+def test_a_device_that_is_left_awake_in_a_storm(scene: Scene, nic: FakeDevice) -> None:
+    storm = Reentries("open", "breaker", 3, storm_wakes=8, storm_seconds=47.2)
+    scene.hold(nic, state="waiting", waiting_until=NOW + 900, wakes=Wakes(8, 8), reentries=storm)
+    page = shown(scene, "03:00.0")
+    assert "             breaker open: 8 wakes in 47 s; left awake until 22:28:20\n" in page
+    assert "             3 put off so far\n" in page
+    assert "  drift      wake-storm\n" in page
+
+
+def test_a_device_that_is_tried_after_a_storm(scene: Scene, nic: FakeDevice) -> None:
+    tried = Reentries("half-open", None, 3, storm_wakes=8, storm_seconds=47.2)
+    engaged = Mode.ENTRY_WITH_WAKEUP
+    scene.hold(nic, state="entry-with-wakeup", engaged=engaged, reentries=tried)
+    page = shown(scene, "03:00.0")
+    assert "             breaker half-open: being tried after a storm of 8 wakes in 47 s\n" in page
+
+
+def test_a_device_that_waits_for_its_turn(scene: Scene, nic: FakeDevice) -> None:
+    late = Reentries("closed", "bucket", 1)
+    scene.hold(nic, state="waiting", waiting_until=NOW + 42, wakes=Wakes(1, 1), reentries=late)
+    page = shown(scene, "03:00.0")
+    assert "             put off until the bound per hour allows it\n" in page
+    assert "  drift      waiting (info)\n" in page
+
+
+def test_in_entry_nothing_is_bounded_and_the_time_awake_is_told(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    scene.declare(Rule("nics", nic.address, Mode.ENTRY, expect=Expect.ASLEEP))
+    scene.hold(nic, state="entry", engaged=Mode.ENTRY)
+    page = shown(scene, "03:00.0")
+    assert "re-entry" not in page
+    assert "awake 1 min 2 s in all (0.5 % of the time)\n" in page
 
 
 def test_a_device_on_loan(scene: Scene, nic: FakeDevice) -> None:

@@ -39,13 +39,16 @@ T = TypeVar("T")
 
 
 class Clock:
-    """The monotonic clock, for a loop that can be made to believe that time has passed."""
+    """The clocks that nobody sets, for a loop that can be made to believe that time has passed."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
 
     def __call__(self) -> float:
         return time.monotonic() + self.ahead
+
+    def uptime(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) + self.ahead
 
 
 class Applied(NamedTuple):
@@ -94,6 +97,8 @@ class Helper:
             host.sysfs,
             host.dev,
             self.clock,
+            self.clock.uptime,
+            lambda: 0.5,  # waits are neither shorter nor longer than declared
         )
         self.daemon.begin()
         self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")

@@ -14,6 +14,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Known,
     Match,
+    Reentry,
     Rule,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import (
@@ -29,6 +30,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     Failure,
     HoldReport,
     Lease,
+    Reentries,
     Running,
     Wakes,
 )
@@ -56,6 +58,9 @@ RESERVED = UNHELD._replace(state="awake", held=True)
 PLAIN = RESERVED._replace(state="entry", engaged=ENTRY, entered=NOW - 60)
 ARMED = RESERVED._replace(state="entry-with-wakeup", engaged=WAKEUP, wakes=Wakes())
 WAITING = RESERVED._replace(state="waiting", waiting_until=NOW + 3, wakes=Wakes(1, 1, NOW))
+
+STORM = Reentries("open", "breaker", 4, storm_wakes=11, storm_seconds=2700.0)
+LEFT_AWAKE = WAITING._replace(waiting_until=NOW + 840, reentries=STORM)
 
 HOLDS = {(NONE, False): UNHELD, (NONE, True): RESERVED, (ENTRY, False): PLAIN}
 HOLDS[WAKEUP, False] = ARMED
@@ -256,6 +261,36 @@ def test_a_woken_device_is_waiting_and_no_drift():
     assert codes(ENTRY, hold=WAITING, power=AWAKE) == ["mode-mismatch"]
 
 
+def test_a_device_that_waits_for_its_turn_says_what_bounds_it():
+    late = WAITING._replace(waiting_until=NOW + 42, reentries=Reentries(put_off_by="bucket"))
+    rule = case(WAKEUP).rule._replace(reentry=Reentry(max_per_hour=20))
+    drift = the_one(WAKEUP, hold=late, power=AWAKE, rule=rule)
+    assert (drift.code, drift.severity) == ("waiting", "info")
+    assert drift.message.endswith("entered again in 42 s, when the bound of 20 an hour allows it")
+
+
+def test_a_storm_of_wakes_is_told_with_its_facts_and_the_usual_suspects():
+    drift = the_one(WAKEUP, hold=LEFT_AWAKE, power=AWAKE)
+    assert (drift.code, drift.severity) == ("wake-storm", "drift")
+    assert drift.message.endswith(
+        "was woken 11 times in 45 min; it is left awake for another 14 min, then tried once more"
+    )
+    for suspect in ("lspci", "lshw", "fact gathering", "monitoring agents", "vfio-powerctl watch"):
+        assert suspect in drift.hint
+
+
+def test_after_a_storm_a_device_that_is_tried_is_as_declared_or_waits():
+    trying = STORM._replace(breaker="half-open", put_off_by=None)
+    assert codes(WAKEUP, hold=ARMED._replace(reentries=trying)) == []
+    assert codes(WAKEUP, hold=WAITING._replace(reentries=trying), power=AWAKE) == ["waiting"]
+
+
+def test_a_storm_of_before_is_not_told_under_another_mode_or_in_a_guest():
+    assert codes(ENTRY, hold=PLAIN._replace(reentries=None)) == []
+    lent = LEFT_AWAKE._replace(leases=(Lease(HERE, "libvirt:vm1", NOW),))
+    assert codes(WAKEUP, hold=lent, power=AWAKE) == ["leased"]
+
+
 def test_forbidden_runtime_power_management_is_told_where_sleep_is_wanted():
     forbidden = AWAKE._replace(control="on")
     drift = the_one(power=forbidden)
@@ -375,6 +410,7 @@ def test_everything_told_is_one_sentence_with_a_next_step():
         for how in (
             {"facts": None},
             {"hold": UNHELD},
+            {"hold": LEFT_AWAKE, "rule": case(WAKEUP).rule},
             {"power": AWAKE},
             {"power": POWERLESS},
             {"host": DEFAULT_HOST},
