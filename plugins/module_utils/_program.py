@@ -77,6 +77,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         listing,
         main,
         paint,
+        rearm,
         show,
         stage,
         stop,
@@ -154,6 +155,9 @@ def travels_along() -> tuple[ModuleType, ...]:
         udev,
         view,
     )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import (
+        quirks as touch_quirks,
+    )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.uapi import (
         ioctl,
         vfio,
@@ -176,6 +180,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         errors,
         facts,
         mode,
+        quirk,
         report,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
@@ -199,6 +204,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         listing,
         main,
         paint,
+        rearm,
         show,
         stage,
         stop,
@@ -261,6 +267,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         notify,
         openers,
         peer,
+        touch_quirks,
         records,
         refusals,
         store,
@@ -285,6 +292,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         facts,
         words_holder,
         mode,
+        quirk,
         report,
         words_version,
     )

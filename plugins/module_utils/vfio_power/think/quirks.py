@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import Callable, Optional
 
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Match, Rule
@@ -14,8 +14,10 @@ from ..words.errors import Problem
 from ..words.facts import Facts
 from ..words.mode import Mode
 from ..words.quirk import Kind, Quirk
+from ..words.report import Failure
 from .parse_match import SELECTOR_KEYS, read_selector_of
 from .parse_values import Problems, read_choice, read_keys, read_text, shown
+from .resolve import is_stranger
 from .select import selects
 
 SHIPPED = (
@@ -66,17 +68,60 @@ def conflicts(
     problems = []
     for entry in known:
         rule, facts = declaration.rule(entry.rule), devices.get(entry.address)
-        quirk = forbidding(facts, rule.mode, quirks) if rule and facts else None
-        if rule and quirk:
+        if rule is None or facts is None or is_stranger(entry, facts):
+            continue
+        quirk = forbidding(facts, rule.mode, quirks)
+        if quirk is not None:
             problems.append(Problem(f"devices ({rule.name}).mode", _refusal(entry, rule, quirk)))
     return problems
 
 
 def _refusal(entry: Known, rule: Rule, quirk: Quirk) -> str:
     return (
-        f"{entry.address} must not be in {rule.mode.value} ({quirk.kind.value}): {quirk.reason},"
-        f" says {quirk.source}; {_INSTEAD[quirk.kind]}, or exclude it"
+        f"{entry.address} must not be in {rule.mode.value} ({_because(quirk)};"
+        f" {_INSTEAD[quirk.kind]}, or exclude it"
     )
+
+
+def _because(quirk: Quirk) -> str:
+    """Return the rest of a sentence that has opened a bracket for the kind of quirk."""
+    return f"{quirk.kind.value}): {quirk.reason}, says {quirk.source}"
+
+
+def in_the_way(
+    facts: Facts,
+    mode: Mode,
+    quirks: Iterable[Quirk],
+    *,
+    spent: bool,
+    d3cold_allowed: Callable[[], Optional[bool]],
+) -> Optional[Failure]:
+    """Say why a device is not held in its mode, or held and not entered, or None.
+
+    ``spent``: it had the one entry that it takes. ``d3cold_allowed`` is asked only where it counts.
+    """
+    quirks, address = quirks_of(facts, quirks), facts.address
+    forbids = forbidding(facts, mode, quirks)
+    if forbids is not None:
+        message = f"{address}: must not be in {mode.value} ({_because(forbids)}"
+        return Failure("unsupported", message, _INSTEAD[forbids.kind].capitalize())
+    once, warm = (has(facts, kind, quirks) for kind in (Kind.NO_REENTRY, Kind.NO_D3COLD))
+    if mode is Mode.NONE:
+        return None
+    if warm is not None and d3cold_allowed() is not False:
+        return Failure(
+            "awake-by-quirk",
+            f"{address}: is left awake while its d3cold_allowed does not read 0 ({_because(warm)}",
+            "Have 0 written to it by whoever owns the host's policy (any write wakes the device),"
+            f" then: vfio-powerctl rearm {address}",
+        )
+    if once is not None and spent:
+        return Failure(
+            "awake-by-quirk",
+            f"{address}: had its one entry since it was opened, and stays awake ({_because(once)}",
+            f"Once its guest driver has run: vfio-powerctl rearm {address}",
+        )
+    return None
 
 
 def read_quirks(value: object, place: str, problems: Problems) -> tuple[Quirk, ...]:

@@ -32,20 +32,19 @@ def load(folder: str = FOLDER, owner: int = 0) -> Loaded:
     sense: a typing error in one file must not take the quirks of another away.
     """
     found, damaged = list(SHIPPED), []
-    for name in _names(folder):
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        return Loaded(damaged=f"{folder} cannot be read ({error.strerror}).")
+    for name in names:
         path = f"{folder}/{name}"
         try:
             found += _read(path, owner)
         except (OSError, ValueError, RecursionError) as error:
             damaged.append(f"{path} is left out: {error}.")
     return Loaded(tuple(found), " ".join(damaged))
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(folder) if name.endswith(".json"))
-    except FileNotFoundError:
-        return []
 
 
 def _read(path: str, owner: int) -> tuple[Quirk, ...]:

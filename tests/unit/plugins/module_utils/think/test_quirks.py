@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.parse_values import (
     Problems,
@@ -13,6 +15,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.quirks
     SHIPPED,
     conflicts,
     forbidding,
+    in_the_way,
     quirks_of,
     read_quirks,
 )
@@ -66,6 +69,25 @@ def test_a_conflict_names_rule_device_reason_source_and_what_to_do() -> None:
 def test_a_device_that_is_not_there_is_in_no_conflict() -> None:
     declaration = Declaration((Rule("gpus", HERE, Mode.ENTRY),))
     assert conflicts(declaration, [Known(HERE, None, "gpus")], {}, SHIPPED) == []
+
+
+@pytest.mark.parametrize(("allowed", "kept"), [(False, False), (True, True), (None, True)])
+def test_where_nobody_says_that_d3cold_is_out_the_device_stays_awake(
+    allowed: Optional[bool], kept: bool
+) -> None:
+    quirk = FRAGILE._replace(kind=Kind.NO_D3COLD)
+    for mode in (Mode.ENTRY, Mode.ENTRY_WITH_WAKEUP):
+        told = in_the_way(GPU, mode, [quirk], spent=False, d3cold_allowed=lambda: allowed)
+        assert (told is not None) is kept
+    assert in_the_way(GPU, Mode.NONE, [quirk], spent=False, d3cold_allowed=lambda: True) is None
+
+
+def test_a_device_without_the_quirk_is_not_asked_about_d3cold() -> None:
+    def nobody_asks() -> bool:
+        raise AssertionError
+
+    way = in_the_way(GPU, Mode.ENTRY_WITH_WAKEUP, SHIPPED, spent=False, d3cold_allowed=nobody_asks)
+    assert way is None
 
 
 def test_rows_are_read_as_people_write_them() -> None:
