@@ -77,6 +77,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         listing,
         main,
         paint,
+        rearm,
         show,
         stage,
         stop,
@@ -122,6 +123,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         parse_values,
         plan,
         policy,
+        quirks,
         reentry,
         refusal,
         resolve,
@@ -154,6 +156,9 @@ def travels_along() -> tuple[ModuleType, ...]:
         udev,
         view,
     )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import (
+        quirks as touch_quirks,
+    )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.uapi import (
         ioctl,
         vfio,
@@ -178,6 +183,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         errors,
         facts,
         mode,
+        quirk,
         report,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
@@ -201,6 +207,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         listing,
         main,
         paint,
+        rearm,
         show,
         stage,
         stop,
@@ -240,6 +247,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         parse_values,
         plan,
         policy,
+        quirks,
         reentry,
         refusal,
         resolve,
@@ -263,6 +271,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         notify,
         openers,
         peer,
+        touch_quirks,
         records,
         refusals,
         store,
@@ -289,6 +298,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         facts,
         words_holder,
         mode,
+        quirk,
         report,
         words_version,
     )

@@ -37,6 +37,7 @@ CODES = {
     "state-damaged": DRIFT,
     "leased": EXCUSED,
     "busy": EXCUSED,
+    "awake-by-quirk": EXCUSED,
     "waiting": INFO,
     "no-power-management": INFO,
     "helper-outdated": INFO,

@@ -24,11 +24,17 @@ class HostCase(NamedTuple):
     damaged: str = ""  # a sentence on each stored file that could not be used
     declaration: Declaration = Declaration()
     matched: Mapping[str, int] = {}  # rule name: how many devices it found
+    quirks_damaged: str = ""  # as damaged, of the files that tell what devices do not take
 
 
 def judge_host(case: HostCase) -> list[Drift]:
     """Return what differs on the host itself; each device is judged by drift.judge."""
-    told = (_helper_down(case), _api_mismatch(case) or _outdated(case), _damaged(case))
+    told = (
+        _helper_down(case),
+        _api_mismatch(case) or _outdated(case),
+        _damaged(case),
+        _quirks_damaged(case),
+    )
     return [drift for drift in told if drift is not None] + list(_miscounted(case))
 
 
@@ -68,6 +74,13 @@ def _damaged(case: HostCase) -> Optional[Drift]:
         return None
     hint = "Converge again: that writes what the playbook declares"
     return found("state-damaged", case.damaged.rstrip("."), hint)
+
+
+def _quirks_damaged(case: HostCase) -> Optional[Drift]:
+    if not case.quirks_damaged:
+        return None
+    hint = "Mend or remove it; root has to own it, and nobody else may write it"
+    return found("state-damaged", case.quirks_damaged.rstrip("."), hint)
 
 
 def _miscounted(case: HostCase) -> Iterator[Drift]:

@@ -89,6 +89,9 @@ method Release(addresses: []string, holder: string, ttl: ?float) -> (devices: []
 
 method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
 
+# Enters devices once more that stay awake because of a quirk.
+method Rearm(addresses: []string) -> (devices: []Device)
+
 # Lets go of everything and takes nothing any more: the helper is about to be stopped.
 method LetGo() -> (held: []string)
 

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from ..think.wire import drift_to_json
 from ..words.declaration import Rule
 from ..words.facts import Power
+from ..words.quirk import Quirk
 from ..words.report import Lease, Reentries, Wakes
 from .view import DeviceView, HostView, Opener
 
@@ -79,6 +80,7 @@ def device_document(view: DeviceView, *, asked: bool = True) -> Document:
         "reentries": _reentries(hold.reentries) if hold and hold.reentries else None,
         "opened_by": [_opener(opener) for opener in view.opened_by],
         "lease": [_lease(lease) for lease in hold.leases] if hold else [],
+        "quirks": [_quirk(quirk) for quirk in view.quirks],
         "drift": [drift_to_json(drift) for drift in view.drift],
     }
 
@@ -109,6 +111,10 @@ def _share(power: Optional[Power]) -> Optional[float]:
 
 def _reentries(reentries: Reentries) -> Document:
     return {**reentries._asdict(), "storm_seconds": round(reentries.storm_seconds, 1)}
+
+
+def _quirk(quirk: Quirk) -> Document:
+    return {"kind": quirk.kind.value, "reason": quirk.reason, "source": quirk.source}
 
 
 def _lease(lease: Lease) -> Document:

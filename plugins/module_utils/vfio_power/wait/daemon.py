@@ -24,6 +24,8 @@ from ..touch.graces import Graces
 from ..touch.kernel import Kernel, Linux
 from ..touch.leases import FOLDER as RUN
 from ..touch.leases import Leases
+from ..touch.quirks import FOLDER as QUIRKS
+from ..touch.quirks import load as known_bad
 from ..touch.records import Records
 from ..touch.store import FOLDER as STATE
 from ..touch.store import Store
@@ -147,6 +149,7 @@ class Daemon:
         clock: Callable[[], float] = time.monotonic,
         uptime: Callable[[], float] = _uptime,
         chance: Callable[[], float] = _chance,
+        quirks: str = QUIRKS,
     ) -> None:
         settings = settings_from(environ)
         self._run = environ.get("RUNTIME_DIRECTORY", RUN)
@@ -163,7 +166,12 @@ class Daemon:
         around = Around(self.loop, self.workers, uptime, chance)
         records = Records(self._run)
         self.keeper = Keeper(around, errands, Windows(clock), records, self._happened)
-        tables = Tables(Store(environ.get("STATE_DIRECTORY", STATE)), sysfs, described)
+        tables = Tables(
+            Store(environ.get("STATE_DIRECTORY", STATE)),
+            sysfs,
+            described,
+            lambda: known_bad(quirks, os.geteuid()),
+        )
         desk = Around(self.loop, self.clerk, uptime, chance)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings

@@ -83,6 +83,7 @@ class Service:
             "Apply": self.apply,
             "Release": self.release,
             "Reclaim": self.reclaim,
+            "Rearm": self.rearm,
             "LetGo": self.let_go,
             "Monitor": self.monitor,
         }
@@ -169,7 +170,18 @@ class Service:
         def begin() -> None:
             for address in lending.end(addresses, holder):
                 self._keeper.tell(address, "lease-ended", holder or "")
+            self._keeper.rearm(addresses)
             self._keeper.ask(addresses)
+
+        self._answer_when_settled(call, addresses, TAKE_WITHIN, begin)
+
+    @_refusing_bad_input
+    def rearm(self, call: Call) -> None:
+        """Enter devices once more that stay awake because of a quirk."""
+        addresses = _addresses(Fields(call.parameters, "parameters"))
+
+        def begin() -> None:
+            self._keeper.rearm(addresses)
 
         self._answer_when_settled(call, addresses, TAKE_WITHIN, begin)
 
@@ -255,14 +267,18 @@ class Service:
 
     def _units(self, fields: Fields) -> list[PciAddress]:
         """Read the addresses asked for, and add what is let go and taken together with them."""
-        try:
-            named = [PciAddress.parse(str(text)) for text in fields.need("addresses", list)]
-        except ValueError as error:
-            raise InputError([Problem("parameters.addresses", str(error))]) from None
+        named = _addresses(fields)
         return sorted({member for address in named for member in self._keeper.unit(address)})
 
     def _now(self) -> float:
         return self._keeper.clock()
+
+
+def _addresses(fields: Fields) -> list[PciAddress]:
+    try:
+        return [PciAddress.parse(str(text)) for text in fields.need("addresses", list)]
+    except ValueError as error:
+        raise InputError([Problem("parameters.addresses", str(error))]) from None
 
 
 def _seconds(fields: Fields, name: str, least: float, most: float) -> Optional[float]:
