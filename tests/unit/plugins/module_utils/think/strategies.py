@@ -165,7 +165,7 @@ def _changed(document: Any, changes: list[tuple[tuple[Any, ...], Any]]) -> Any:
         for key in way:
             part = part[key] if _has(part, key) else None
         if isinstance(part, dict) or _has(part, last):
-            part[last] = value
+            part[last] = copy.deepcopy(value)
     return whole[0]
 
 

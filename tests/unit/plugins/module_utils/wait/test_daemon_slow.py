@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+from collections.abc import Iterator
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.files import Writer
@@ -24,6 +26,15 @@ def plug(host: FakeHost, count: int) -> list[FakeDevice]:
 
 def entries(*devices: FakeDevice) -> list[dict[str, object]]:
     return [rule(device.address, "entry") for device in devices]
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Allow as many as there may be: the service has its LimitNOFILE, ansible-test leaves 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_helper_answers_while_all_of_its_workers_are_blocked(
@@ -234,6 +245,7 @@ def test_a_full_disk_is_told_with_its_folder(
     assert f"<3>{helper.run}: No space left on device" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("descriptors")
 def test_ninety_six_devices_are_taken_side_by_side(host: FakeHost, helper: Helper) -> None:
     devices = plug(host, 96)
     gates = [host.hold_up(device.address, "open") for device in devices]
