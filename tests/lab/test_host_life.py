@@ -157,10 +157,10 @@ class TestHotPlug:
         lab.ssh(f"driverctl --nosave set-override {main.address('bay')} vfio-pci")
         main.put_back([*main_rules(main), rule(main, "bay", mode="entry")])
         main.reaches("bay", "D3hot")
-        address, group = main.address("bay"), main.group("bay")
+        address, node = main.address("bay"), main.group_nodes("bay")["bay"]
         lab.remove_device("extra")
         lab.wait_for(lambda: "bay" not in fresh_devices(lab), 15, "the card to be gone")
-        assert not main.openers(f"/dev/vfio/{group}")
+        assert not main.openers(node)
         lab.wait_for(lambda: not lab.has_device("extra"), 15, "the port to be empty")
         lab.add_device("e1000e", id="extra")
         lab.wait_for(lambda: "bay" in fresh_devices(lab), 60, "the card to be back")
