@@ -170,6 +170,9 @@ _EVENTS: Mapping[str, Optional[str]] = {
     "requested": "the kernel wants it back",
     "leased": "leased to {detail}",
     "lease-ended": "lease of {detail} ended",
+    "failed": "reported an uncorrectable error",
+    "quarantined": "quarantined: {detail}",
+    "cleared": "trusted again",
     "bound": "bound to {driver}",
     "unbound": "taken off {driver}",
 }

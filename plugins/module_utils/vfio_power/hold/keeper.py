@@ -21,12 +21,14 @@ from ..words.address import PciAddress
 from ..words.declaration import Known, Reentry
 from ..words.facts import Facts
 from ..words.mode import Mode
-from ..words.report import Failure, HoldReport, Running
+from ..words.report import Failure, HoldReport, Quarantined, Running
 from .asks import Ask, Asks
+from .bars import Bars
 from .errands import Errands
 from .grip import Grip
 from .holder import Holder
 from .lending import Lending
+from .marks import Marks
 from .permits import Permits
 from .surroundings import Surroundings
 from .table import Table
@@ -44,10 +46,14 @@ class Keeper:
         errands: Errands,
         windows: Windows,
         records: Records,
+        bars: Bars,
+        marks: Marks,
         listener: Listener,
     ) -> None:
         self.resting = False
         self.table = Table()
+        self.bars = bars
+        self.marks = marks
         self.asks = Asks(around)
         self.permits = Permits(around, self.refresh, self.ask)
         self.lending: Optional[Lending] = None
@@ -58,7 +64,6 @@ class Keeper:
         self._listener = listener
         self._holders: dict[PciAddress, Holder] = {}
         self._below: dict[PciAddress, list[Holder]] = {}  # by port
-        self._unsupported: set[PciAddress] = set()
 
     def install(self, table: Table) -> None:
         """Go by another table from now on; what is no longer declared is let go."""
@@ -67,7 +72,7 @@ class Keeper:
         for address, holder in self._holders.items():
             self._put_below_its_port(holder)
             if address not in table.devices:
-                holder.forget_lost()
+                holder.failure = None  # another card may come to its place
         for address in [*table.known, *self._holders]:
             self.refresh(address)
 
@@ -120,11 +125,26 @@ class Keeper:
 
     def forget_refusal(self, address: PciAddress) -> None:
         """A device was bound anew: what its driver did not offer before, it may offer now."""
-        self._unsupported.discard(address)
+        self.bars.unsupported.discard(address)
         holder = self._holders.get(address)
         if holder is not None:
             holder.ask()
-            holder.forget_lost()
+            holder.failure = None
+
+    def distrust(self, address: PciAddress, code: str, message: str) -> None:
+        """Let a device go, and do not take it again before somebody trusts it."""
+        why = Quarantined(code, message, self.clock())
+        if self.bars.quarantine.add(address, self.table.identity(address), why):
+            self.tell(address, "quarantined", message)
+        self.refresh(address)
+
+    def trust(self, addresses: Iterable[PciAddress]) -> None:
+        """Let devices out of quarantine, and take them as if they were asked for now."""
+        for address in self.bars.quarantine.clear(addresses):
+            if address in self._holders:
+                self._holders[address].failure = None
+            self.tell(address, "cleared")
+            self.ask([address])
 
     def unit(self, address: PciAddress) -> list[PciAddress]:
         """Return the devices that are let go and taken together."""
@@ -140,8 +160,9 @@ class Keeper:
         report = HoldReport(
             address,
             known.rule if known else None,
-            taken_after=self.permits.due(address),
+            taken_after=None if self._barred(address) else self.permits.due(address),
             leases=self.lending.of(address) if self.lending else (),
+            quarantined=self._distrusted(address),
         )
         holder = self._holders.get(address)
         if holder is None:
@@ -150,10 +171,13 @@ class Keeper:
         return report._replace(running=self._running(holder))
 
     def reports(self) -> list[HoldReport]:
-        """Report every device that is declared, held, lent or did not come back, in bus order."""
+        """Report every device that is declared, held, lent or in quarantine, in bus order."""
         lent = self.lending.addresses() if self.lending else set()
-        ours = {a for a, holder in self._holders.items() if holder.grip is not None or holder.lost}
-        return [self.report(address) for address in sorted({*self.table.known, *ours, *lent})]
+        held = {address for address, holder in self._holders.items() if holder.grip is not None}
+        there = self.bars.quarantine.addresses() & self.table.devices.keys()
+        distrusted = {it for it in there if self._distrusted(it)}
+        known = {*self.table.known, *held, *lent, *distrusted}
+        return [self.report(address) for address in sorted(known)]
 
     def tell(self, address: PciAddress, event: str, detail: str = "") -> None:
         """Tell the listener what happened to a device."""
@@ -207,6 +231,7 @@ class Keeper:
         def ended(held: Optional[Grip], error: Optional[Exception]) -> None:
             self._look_for_wakes(port)
             self._windows.end(port, address)
+            self.marks.let_live(address)
             if error is not None:
                 kept = None if action in (Action.TAKE, Action.LET_GO) else grip
                 done(kept, self._errands.failure(error, address, facts))
@@ -243,9 +268,15 @@ class Keeper:
         self._listener(holder.address, event, detail)
         if event == "requested":
             self.stand_aside(holder.address)
-        if event == "refused" and holder.failure and holder.failure.code == "unsupported":
-            self._unsupported.add(holder.address)
+        if event == "failed":
+            message = f"{holder.address}: reported an uncorrectable error"
+            self.distrust(holder.address, "quarantined", message)
+        failure = holder.failure if event == "refused" else None
+        if failure and failure.code == "unsupported":
+            self.bars.unsupported.add(holder.address)
             self.refresh(holder.address)
+        if failure and failure.code == "power-error":
+            self.distrust(holder.address, failure.code, failure.message)
 
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
@@ -258,13 +289,19 @@ class Keeper:
 
     def _goal(self, address: PciAddress) -> Goal:
         rule = self.table.rule(address)
+        if self._barred(address):
+            return Goal.RELEASE
         if self.table.lost and rule is None and address in self._holders:
             return self._holders[address].goal  # nothing moves because a file was damaged
         if rule is None or not self.permits.has(address) or not self.table.ready(address):
             return Goal.RELEASE
-        if rule.mode is not Mode.NONE and address in self._unsupported:
-            return Goal.RELEASE
         return goal_of(rule.mode, rule.reserve)
+
+    def _distrusted(self, address: PciAddress) -> Optional[Quarantined]:
+        return self.bars.quarantine.of(address, self.table.identity(address))
+
+    def _barred(self, address: PciAddress) -> bool:
+        return self.bars.against(address, self.table.identity(address), self.table.rule(address))
 
     def _wanted_mode(self, address: PciAddress) -> Mode:
         rule = self.table.rule(address)

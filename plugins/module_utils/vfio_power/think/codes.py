@@ -32,6 +32,7 @@ CODES = {
     "wake-storm": DRIFT,
     "stuck": DRIFT,
     "power-error": DRIFT,
+    "quarantined": DRIFT,
     "undeclared-hold": DRIFT,
     "count-mismatch": DRIFT,
     "state-damaged": DRIFT,

@@ -38,6 +38,7 @@ WHATEVER_IS_DECLARED: Sequence[Check] = (
     drift_hold.stuck,
     drift_card.device_missing,
     drift_card.identity_changed,
+    drift_hold.quarantined,
     drift_power.power_error,
     drift_hold.leased,
     drift_hold.undeclared_hold,

@@ -27,6 +27,21 @@ def stuck(case: Case) -> Optional[Drift]:
     return found("stuck", message, "Look at the kernel log; the device may hang in a reset")
 
 
+def quarantined(case: Case) -> Optional[Drift]:
+    """Find a device that is not trusted, declared or not: somebody has to look at it."""
+    why = case.hold.quarantined if case.hold else None
+    if why is None:
+        return None
+    hint = f"{_LOOK.get(why.code, _LOOK['quarantined'])}; vfio-powerctl clear {case.address}"
+    return found(why.code, f"{why.message}; it is not taken again before it is cleared", hint)
+
+
+_LOOK = {
+    "quarantined": "Look at the kernel log, also of the boot before, then trust it again",
+    "power-error": "Look at the kernel log; when it works again, often after a cold start",
+}
+
+
 def leased(case: Case) -> Optional[Drift]:
     """Find a device that was given to somebody, declared or not."""
     leases = case.hold.leases if case.hold else ()

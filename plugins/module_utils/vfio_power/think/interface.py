@@ -39,7 +39,10 @@ type Running (call: string, since: float, seconds: ?float)
 # Why the helper could not do what is declared.
 type Failure (code: string, message: string, hint: string, operation: string, errno: string)
 
-# One declared, held or leased device, from the helper's memory.
+# Why a device is not taken any more; the code is that of its drift.
+type Quarantined (code: string, message: string, since: float)
+
+# One declared, held, leased or quarantined device, from the helper's memory.
 type Device (
   address: string,
   rule: ?string,
@@ -54,7 +57,8 @@ type Device (
   taken_after: ?float,
   leases: []Lease,
   running: ?Running,
-  failure: ?Failure
+  failure: ?Failure,
+  quarantined: ?Quarantined
 )
 
 type Outcome (device: Device, actions: []string)
@@ -88,6 +92,9 @@ method Apply(rules: []object, exclude: []object, expected_generation: int, timeo
 method Release(addresses: []string, holder: string, ttl: ?float) -> (devices: []Device)
 
 method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
+
+# Lets devices out of quarantine; those that are declared are taken.
+method Clear(addresses: []string) -> (devices: []Device)
 
 # Lets go of everything and takes nothing any more: the helper is about to be stopped.
 method LetGo() -> (held: []string)

@@ -14,7 +14,7 @@ from typing import Any, Optional
 from ..think.wire import drift_to_json
 from ..words.declaration import Rule
 from ..words.facts import Power
-from ..words.report import Lease, Reentries, Wakes
+from ..words.report import Lease, Quarantined, Reentries, Wakes
 from .view import DeviceView, HostView, Opener
 
 Document = dict[str, Any]
@@ -79,6 +79,7 @@ def device_document(view: DeviceView, *, asked: bool = True) -> Document:
         "reentries": _reentries(hold.reentries) if hold and hold.reentries else None,
         "opened_by": [_opener(opener) for opener in view.opened_by],
         "lease": [_lease(lease) for lease in hold.leases] if hold else [],
+        "quarantined": _quarantined(hold.quarantined) if hold and hold.quarantined else None,
         "drift": [drift_to_json(drift) for drift in view.drift],
     }
 
@@ -113,3 +114,7 @@ def _reentries(reentries: Reentries) -> Document:
 
 def _lease(lease: Lease) -> Document:
     return {"holder": lease.holder, "since": iso(lease.since), "until": iso(lease.until)}
+
+
+def _quarantined(why: Quarantined) -> Document:
+    return {"code": why.code, "message": why.message, "since": iso(why.since)}

@@ -12,18 +12,23 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Callable, Optional, TypeVar
 
+from ..hold.bars import Bars
 from ..hold.errands import Errands
 from ..hold.grips import Grips, Kept
 from ..hold.keeper import Keeper
+from ..hold.marks import Marks
+from ..hold.quarantine import Quarantine
 from ..hold.surroundings import DescriptorStore, Timer
 from ..hold.table import Tables
 from ..hold.windows import Windows
 from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whole
+from ..touch.distrust import DistrustFile
 from ..touch.fdstore import FdStore
 from ..touch.graces import Graces
 from ..touch.kernel import Kernel, Linux
 from ..touch.leases import FOLDER as RUN
 from ..touch.leases import Leases
+from ..touch.marked import MarkFiles
 from ..touch.records import Records
 from ..touch.store import FOLDER as STATE
 from ..touch.store import Store
@@ -46,6 +51,8 @@ REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
 WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
 _LOUD = {
     "refused": (WARNING, "{detail}"),
+    "quarantined": (WARNING, "{detail}; it is not taken again before it is cleared"),
+    "cleared": (NOTICE, "{address}: is trusted again"),
     "requested": (NOTICE, "{address}: somebody else wants it"),
     "breaker-open": (WARNING, "{address}: a storm of {detail}"),
     "breaker-half-open": (NOTICE, "{address}: tried again after a storm of {detail}"),
@@ -159,16 +166,19 @@ class Daemon:
         self._system_sleep = SystemSleep(clock, uptime)
         self._grips = Grips(kernel, store, dev)
         self._kept = list(kept)
-        errands = Errands(sysfs, self._grips, dev)
         around = Around(self.loop, self.workers, uptime, chance)
-        records = Records(self._run)
-        self.keeper = Keeper(around, errands, Windows(clock), records, self._happened)
-        tables = Tables(Store(environ.get("STATE_DIRECTORY", STATE)), sysfs, described)
         desk = Around(self.loop, self.clerk, uptime, chance)
+        state, boot = environ.get("STATE_DIRECTORY", STATE), _boot_id(environ)
+        marks = Marks(desk, MarkFiles(state, self._run), boot)
+        quarantine = Quarantine(desk, DistrustFile(state), _quarantine_unwritten)
+        errands = Errands(sysfs, self._grips, marks, dev)
+        records, bars = Records(self._run), Bars(quarantine)
+        self.keeper = Keeper(around, errands, Windows(clock), records, bars, marks, self._happened)
+        tables = Tables(Store(state), sysfs, described)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
         )
-        about = {"boot_id": _boot_id(environ), "workers": settings.workers, "pid": os.getpid()}
+        about = {"boot_id": boot, "workers": settings.workers, "pid": os.getpid()}
         self.service = Service(self.keeper, self.steward, about, lambda: store.count)
         self.server: Optional[Server] = None
 
@@ -186,6 +196,7 @@ class Daemon:
         self.loop.watch(self._uevents.fileno(), self._read_uevents)
         if self._manager.patience:
             self._show_life()
+        self.keeper.bars.quarantine.restore(self.keeper.marks)
         self.steward.start(grace, self._take_over, self._ready)
 
     def stop(self) -> None:
@@ -277,6 +288,11 @@ def main() -> int:
 
 def _not_kept(error: OSError) -> None:
     tell(WARNING, f"the service manager does not keep our descriptors: {error}")
+
+
+def _quarantine_unwritten(error: OSError) -> None:
+    reason = f"{error.filename}: {error.strerror}"
+    tell(ERROR, f"{reason}. The quarantine is in force, but forgotten if the helper restarts")
 
 
 def _boot_id(environ: Mapping[str, str]) -> str:

@@ -132,9 +132,20 @@ class Helper:
     def boot(self) -> None:
         """Stop it and start it again in another boot, which empties /run."""
         self.stop()
+        self.next_boot()
+        self.start()
+
+    def die(self) -> None:
+        """Let the host die with the helper on it, and come up again without it."""
+        self.kill()
+        self.store.clear()
+        self.next_boot()
+
+    def next_boot(self) -> None:
+        """Leave what survives a boot, and that is not /run."""
         shutil.rmtree(self.run)
         self.run.mkdir()
-        self.start()
+        self.environ["BOOT_ID"] = self.environ.get("BOOT_ID", "") + "1"
 
     def _end(self) -> None:
         assert self._thread is not None

@@ -30,6 +30,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     Failure,
     HoldReport,
     Lease,
+    Quarantined,
     Reentries,
     Running,
     Wakes,
@@ -145,14 +146,14 @@ def test_neighbours_on_host_drivers_are_named_while_the_device_is_not_held():
 
 
 @pytest.mark.parametrize(
-    "code", ["unsupported", "kernel-refused", "node-denied", "power-error", "group-not-viable"]
+    "code", ["unsupported", "kernel-refused", "node-denied", "group-not-viable"]
 )
 def test_what_the_helper_could_not_do_is_passed_on(code):
     failure = Failure(code, "0000:65:00.0: cannot open: EIO", "Look at the slot", "open", "EIO")
     hold = UNHELD._replace(state="refused", failure=failure)
     drift = the_one(hold=hold, power=AWAKE)
     assert drift == (code, "drift", failure.message, failure.hint)
-    assert codes(NONE, hold=hold) == ([code] if code == "power-error" else [])
+    assert codes(NONE, hold=hold) == []
 
 
 def test_a_failure_without_a_next_step_gets_one():
@@ -215,6 +216,19 @@ def test_a_call_that_waits_for_its_turn_is_not_stuck():
     drift = the_one(hold=hold, power=AWAKE)
     assert drift.code == "mode-mismatch"
     assert drift.message.endswith("; open waits until another call has returned")
+
+
+@pytest.mark.parametrize("code", ["quarantined", "power-error"])
+def test_a_device_in_quarantine_is_told_until_it_is_cleared(code):
+    why = Quarantined(code, "0000:65:00.0: the host died", NOW)
+    lent = (Lease(HERE, "guest/web", NOW),)
+    for hold in (UNHELD, UNHELD._replace(leases=lent), UNHELD._replace(state="refused")):
+        drift = the_one(hold=hold._replace(quarantined=why), power=AWAKE)
+        assert (drift.code, drift.severity) == (code, "drift")
+        assert why.message in drift.message
+        assert "vfio-powerctl clear 0000:65:00.0" in drift.hint
+    undeclared = UNHELD._replace(rule=None, quarantined=why)
+    assert codes(rule=None, known=None, hold=undeclared) == [code]
 
 
 def test_a_device_that_is_held_without_being_declared_is_told():
@@ -345,12 +359,6 @@ def test_a_device_that_did_not_come_back_is_told_though_it_is_lent_or_not_declar
     assert codes(hold=lent, power=lost) == ["power-error"]
     assert codes(**undeclared, hold=lent, power=lost) == ["power-error"]
     assert codes(**undeclared, hold=None, power=lost) == ["power-error"]
-    failure = Failure("power-error", "0000:65:00.0: did not come back", "Reset it")
-    for hold in (lent, UNHELD):
-        hold = hold._replace(failure=failure)
-        assert codes(**undeclared, hold=hold, power=AWAKE) == ["power-error"]
-        assert codes(hold=hold, power=AWAKE) == ["power-error"]
-        assert codes(**undeclared, hold=hold, facts=None, power=None) != ["power-error"]
 
 
 @pytest.mark.parametrize(

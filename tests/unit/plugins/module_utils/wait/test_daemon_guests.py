@@ -300,21 +300,36 @@ def test_a_release_tells_of_a_device_that_did_not_come_back(host: FakeHost, help
     assert again.failure == failure
 
 
-def test_a_device_that_did_not_come_back_is_told_of_until_it_is_bound_anew(
+def test_a_device_that_did_not_come_back_is_told_of_until_it_is_cleared(
     host: FakeHost, helper: Helper
 ) -> None:
     nic = host.add("0000:02:00.0")
     helper.apply(rule(nic.address, "entry"))
     nic.function.broken = True
     helper.apply()  # it is no longer declared
-    failure = helper.device(nic.address).failure
-    assert failure is not None
-    assert failure.code == "power-error"
     nic.function.broken = False
     host.unbind(nic.address)
     host.bind(nic.address)
     helper.settle()
+    why = helper.device(nic.address).quarantined
+    assert why is not None
+    assert why.code == "power-error"
+    helper.client.call("Clear", {"addresses": [str(nic.address)]})
     assert nic.address not in helper.devices()
+
+
+def test_a_device_that_was_bound_anew_is_lent_without_a_word_of_what_was_before(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    assert helper.release(nic.address, "guest")[nic.address].failure is not None
+    nic.function.broken = False
+    host.unbind(nic.address)
+    host.bind(nic.address)
+    helper.settle()
+    assert helper.release(nic.address, "guest")[nic.address].failure is None
 
 
 def test_a_device_that_did_not_come_back_is_forgotten_when_it_is_pulled_out(
