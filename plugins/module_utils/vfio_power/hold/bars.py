@@ -11,21 +11,28 @@ from ..words.address import PciAddress
 from ..words.declaration import Rule
 from ..words.facts import Identity
 from ..words.mode import Mode
+from .pausing import Pausing
 from .quarantine import Quarantine
 
 
 class Bars:
-    """A driver without the feature, and a device that is not trusted."""
+    """A pause, a device that is not trusted, and a driver without the feature."""
 
-    def __init__(self, quarantine: Quarantine) -> None:
+    def __init__(self, quarantine: Quarantine, pausing: Pausing) -> None:
         self.quarantine = quarantine
+        self.pausing = pausing
         self.unsupported: set[PciAddress] = set()
+
+    @property
+    def damaged(self) -> str:
+        """Say in a sentence each which files could not be used."""
+        return " ".join(filter(None, (self.quarantine.damaged, self.pausing.damaged)))
 
     def against(
         self, address: PciAddress, identity: Optional[Identity], rule: Optional[Rule]
     ) -> bool:
         """Tell whether the device is not to be held."""
-        if self.quarantine.of(address, identity):
+        if self.pausing.reason or self.quarantine.of(address, identity):
             return True
         wants_low_power = rule is not None and rule.mode is not Mode.NONE
         return wants_low_power and address in self.unsupported

@@ -73,8 +73,7 @@ class Keeper:
             self._put_below_its_port(holder)
             if address not in table.devices:
                 holder.failure = None  # another card may come to its place
-        for address in [*table.known, *self._holders]:
-            self.refresh(address)
+        self.refresh_all()
 
     def take_over(self, grips: Mapping[PciAddress, Grip], rest: Mapping[int, ExitStack]) -> None:
         """Go on with what a helper before us held; to be followed by ``install``."""
@@ -102,6 +101,15 @@ class Keeper:
         rule = self.table.rule(address)
         holder.wait.bounds = rule.reentry if rule else Reentry()
         holder.want(goal)
+
+    def refresh_all(self) -> None:
+        """Tell every device's holder what is wanted now."""
+        for address in self.addresses():
+            self.refresh(address)
+
+    def addresses(self) -> list[PciAddress]:
+        """Return every device that is declared, or that we ever had to do with."""
+        return list({**self.table.known, **self._holders})
 
     def ask(self, addresses: Iterable[PciAddress]) -> None:
         """Permit devices because somebody asks for them now, and retry what was refused."""

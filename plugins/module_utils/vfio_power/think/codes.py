@@ -38,6 +38,7 @@ CODES = {
     "state-damaged": DRIFT,
     "leased": EXCUSED,
     "busy": EXCUSED,
+    "paused": EXCUSED,
     "waiting": INFO,
     "no-power-management": INFO,
     "helper-outdated": INFO,

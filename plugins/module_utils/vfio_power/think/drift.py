@@ -47,6 +47,7 @@ AS_DECLARED: Sequence[Check] = (
     drift_card.not_bound,
     drift_hold.busy,
     drift_card.group_not_viable,
+    drift_hold.paused,
     drift_hold.failed,
     drift_hold.wake_storm,
     drift_hold.waiting,

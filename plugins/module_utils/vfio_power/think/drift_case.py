@@ -27,6 +27,7 @@ class Case(NamedTuple):
     power: Optional[Power] = None
     hold: Optional[HoldReport] = None
     helper: str = RUNNING
+    paused: str = ""  # why the helper stands back
     host: HostFacts = HostFacts()
     opened_by: tuple[str, ...] = ()  # "qemu-system-x86 (pid 812)"; the helper is not among them
     group_drivers: Mapping[PciAddress, str] = {}  # others of its IOMMU group on host drivers

@@ -78,6 +78,14 @@ def busy(case: Case) -> Optional[Drift]:
     return None
 
 
+def paused(case: Case) -> Optional[Drift]:
+    """Find a device that is not held because nothing is: no fault of its own."""
+    if not case.paused or case.rule is None or not case.rule.holds:
+        return None
+    message = f"{case.subject} is not held while the helper is paused: {case.paused}"
+    return found("paused", message, "When that is over: vfio-powerctl resume")
+
+
 def failed(case: Case) -> Optional[Drift]:
     """Pass on what the helper could not do; of no interest once the rule asks nothing of it."""
     failure = case.hold.failure if case.hold else None

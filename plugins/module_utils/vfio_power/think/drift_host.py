@@ -24,11 +24,17 @@ class HostCase(NamedTuple):
     damaged: str = ""  # a sentence on each stored file that could not be used
     declaration: Declaration = Declaration()
     matched: Mapping[str, int] = {}  # rule name: how many devices it found
+    paused: str = ""  # why the helper stands back
 
 
 def judge_host(case: HostCase) -> list[Drift]:
     """Return what differs on the host itself; each device is judged by drift.judge."""
-    told = (_helper_down(case), _api_mismatch(case) or _outdated(case), _damaged(case))
+    told = (
+        _helper_down(case),
+        _api_mismatch(case) or _outdated(case),
+        _paused(case),
+        _damaged(case),
+    )
     return [drift for drift in told if drift is not None] + list(_miscounted(case))
 
 
@@ -61,6 +67,13 @@ def _outdated(case: HostCase) -> Optional[Drift]:
 
 def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".") if part.isdecimal()]
+
+
+def _paused(case: HostCase) -> Optional[Drift]:
+    if not case.paused:
+        return None
+    message = f"the helper is paused, it holds nothing and takes nothing: {case.paused}"
+    return found("paused", message, "When that is over: vfio-powerctl resume")
 
 
 def _damaged(case: HostCase) -> Optional[Drift]:

@@ -73,7 +73,8 @@ method GetStatus() -> (
   boot_id: string,
   workers: int,
   pid: ?int,
-  kept: ?int
+  kept: ?int,
+  paused: ?string
 )
 
 method List() -> (generation: int, damaged: ?string, devices: []Device)
@@ -95,6 +96,11 @@ method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
 
 # Lets devices out of quarantine; those that are declared are taken.
 method Clear(addresses: []string) -> (devices: []Device)
+
+# Lets everything go and takes nothing, also after a boot, until Resume; "paused" says why.
+method Pause() -> (devices: []Device, paused: ?string)
+
+method Resume() -> (devices: []Device, paused: ?string)
 
 # Lets go of everything and takes nothing any more: the helper is about to be stopped.
 method LetGo() -> (held: []string)

@@ -48,6 +48,7 @@ def helper_document(view: HostView) -> Document:
         "running": None if helper.state == "unknown" else helper.state == "running",
         "version": helper.version or None,
         "api_revision": helper.api_revision,
+        "paused": helper.paused or None,
     }
 
 

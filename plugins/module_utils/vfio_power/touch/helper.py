@@ -52,6 +52,7 @@ def _answer(client: Client) -> Answer:
         version=status.get("version", str, ""),
         api_revision=status.get("api_revision", int, 0),
         pid=status.optional("pid", int),
+        paused=status.get("paused", str, ""),
     )
     if helper.api_revision != API_REVISION:
         return Answer(helper)  # what it says of devices may mean something else

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import wraps
-from typing import Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar
 
 from ..hold.asks import Ask
 from ..hold.keeper import Keeper
@@ -64,6 +64,7 @@ def answer_when_settled(
     begin: Callable[[], None],
     *,
     lent_to: Optional[str] = None,
+    besides: Callable[[], Mapping[str, Any]] = dict,
 ) -> None:
     """Begin something, and answer with the devices once nothing is left to do for them."""
     shown = list(addresses)
@@ -71,7 +72,8 @@ def answer_when_settled(
     def finish(ask: Ask) -> None:
         reports = [keeper.report(address) for address in shown]
         if not ask.pending:
-            call.reply({"devices": [report_to_json(report) for report in reports]})
+            devices = [report_to_json(report) for report in reports]
+            call.reply({"devices": devices, **besides()})
             return
         hanging = [
             {"address": str(it.address), **it.running._asdict()} for it in reports if it.running

@@ -17,6 +17,7 @@ from ..hold.errands import Errands
 from ..hold.grips import Grips, Kept
 from ..hold.keeper import Keeper
 from ..hold.marks import Marks
+from ..hold.pausing import Pausing
 from ..hold.quarantine import Quarantine
 from ..hold.surroundings import DescriptorStore, Timer
 from ..hold.table import Tables
@@ -30,6 +31,7 @@ from ..touch.leases import FOLDER as RUN
 from ..touch.leases import Leases
 from ..touch.marked import MarkFiles
 from ..touch.records import Records
+from ..touch.standby import ETC, PauseFile, off_switch
 from ..touch.store import FOLDER as STATE
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
@@ -154,6 +156,7 @@ class Daemon:
         clock: Callable[[], float] = time.monotonic,
         uptime: Callable[[], float] = _uptime,
         chance: Callable[[], float] = _chance,
+        etc: str = ETC,
     ) -> None:
         settings = settings_from(environ)
         self._run = environ.get("RUNTIME_DIRECTORY", RUN)
@@ -172,15 +175,17 @@ class Daemon:
         marks = Marks(desk, MarkFiles(state, self._run), boot)
         quarantine = Quarantine(desk, DistrustFile(state), _quarantine_unwritten)
         errands = Errands(sysfs, self._grips, marks, dev)
-        records, bars = Records(self._run), Bars(quarantine)
+        pausing = Pausing(desk, PauseFile(state), lambda: off_switch(environ, etc))
+        records, bars = Records(self._run), Bars(quarantine, pausing)
         self.keeper = Keeper(around, errands, Windows(clock), records, bars, marks, self._happened)
         tables = Tables(Store(state), sysfs, described)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
         )
         about = {"boot_id": boot, "workers": settings.workers, "pid": os.getpid()}
-        self.service = Service(self.keeper, self.steward, about, lambda: store.count)
+        self.service = Service(self.keeper, self.steward, about, lambda: store.count, self._changed)
         self.server: Optional[Server] = None
+        self._status = ""
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. What is held then stays with the service manager."""
@@ -197,6 +202,7 @@ class Daemon:
         if self._manager.patience:
             self._show_life()
         self.keeper.bars.quarantine.restore(self.keeper.marks)
+        self.keeper.bars.pausing.restore()
         self.steward.start(grace, self._take_over, self._ready)
 
     def stop(self) -> None:
@@ -225,9 +231,22 @@ class Daemon:
     def _ready(self) -> None:
         # Not before: an answer from an empty table would be believed.
         self.server = Server(self.loop, self._listener, self.service.methods())
-        count = len(self.keeper.table.known)
-        tell(INFO, f"vfio-powerd {VERSION} is ready, {count} devices are declared")
-        self._manager.ready(f"{count} devices declared")
+        self._status = self._standing()
+        tell(INFO, f"vfio-powerd {VERSION} is ready: {self._status}")
+        self._manager.ready(self._status)
+
+    def _changed(self) -> None:
+        """Say how the helper stands as a whole, if it is news."""
+        before, self._status = self._status, self._standing()
+        if self._status != before:
+            tell(INFO, self._status)
+            self._manager.status(self._status)
+
+    def _standing(self) -> str:
+        reason = self.keeper.bars.pausing.reason
+        if reason:
+            return f"paused, nothing is held: {reason}"
+        return f"{len(self.keeper.table.known)} devices declared"
 
     def _show_life(self) -> None:
         """Tell the manager that the loop turns, from within it and nowhere else.

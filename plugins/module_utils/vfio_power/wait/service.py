@@ -40,12 +40,15 @@ class Service:
         steward: Steward,
         about: Mapping[str, Any],
         kept: Callable[[], int],
+        changed: Callable[[], None],
     ) -> None:
+        """``changed`` hears of what concerns the helper as a whole."""
         self._keeper = keeper
         self._steward = steward
         self._about = about
         self._kept = kept
-        self._trust = Trust(keeper)
+        self._changed = changed
+        self._trust = Trust(keeper, changed)
         self._monitors: list[Call] = []
 
     def methods(self) -> Mapping[str, Callable[[Call], None]]:
@@ -71,6 +74,7 @@ class Service:
                 "generation": table.declaration.generation,
                 "damaged": self._steward.damaged or None,
                 "kept": self._kept(),
+                "paused": self._keeper.bars.pausing.reason or None,
                 **self._about,
             }
         )
@@ -186,7 +190,9 @@ class Service:
         addresses = {*table.known, *keeper.held()}
 
         def begin() -> None:
+            keeper.bars.pausing.look()
             keeper.install(table)
+            self._changed()
             keeper.ask(table.known)
 
         def progress(address: PciAddress, actions: tuple[str, ...]) -> None:

@@ -72,7 +72,7 @@ class Steward:
     def damaged(self) -> str:
         """Say which of the stored files could not be used, until somebody converges."""
         keeper = self._keeper
-        damaged = (keeper.table.damaged, self.lending.damaged, keeper.bars.quarantine.damaged)
+        damaged = (keeper.table.damaged, self.lending.damaged, keeper.bars.damaged)
         return " ".join(filter(None, damaged))
 
     def start(self, grace: float, take_over: Callable[[], None], ready: Callable[[], None]) -> None:

@@ -71,6 +71,7 @@ class Place:
             [],
             self.host.sysfs,
             self.host.dev,
+            etc=str(self.folder),
         )
         daemon.begin()
         self._thread = threading.Thread(target=daemon.loop.run)

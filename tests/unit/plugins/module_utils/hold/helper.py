@@ -13,7 +13,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar
 
@@ -51,6 +51,18 @@ class Clock:
         return time.clock_gettime(time.CLOCK_BOOTTIME) + self.ahead
 
 
+class Manager(Notifier):
+    """A service manager that remembers the last line of status it was told."""
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        super().__init__(environ)
+        self.status_line = ""
+
+    def _tell(self, words: Mapping[str, str]) -> None:
+        self.status_line = words.get("STATUS", self.status_line)
+        super()._tell(words)
+
+
 class Applied(NamedTuple):
     """What Apply answered."""
 
@@ -74,6 +86,8 @@ class Helper:
             **{f"VFIO_POWER_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self.client = Client(str(folder / "socket"), timeout=PATIENCE)
+        self.etc = folder / "etc"
+        self.etc.mkdir()
         self.store = FakeFdStore(host.kernel)
         self._thread: Optional[threading.Thread] = None
 
@@ -86,12 +100,13 @@ class Helper:
         listener.listen()
         host = self.host
         self.uevents = host.uevents()
+        self.manager = Manager(dict(self.environ))
         self.daemon = Daemon(
             listener,
             self.uevents,
             host.kernel,
             self.environ,
-            Notifier(dict(self.environ)),
+            self.manager,
             self.store,
             self.store.hand_over(),
             host.sysfs,
@@ -99,6 +114,7 @@ class Helper:
             self.clock,
             self.clock.uptime,
             lambda: 0.5,  # waits are neither shorter nor longer than declared
+            str(self.etc),
         )
         self.daemon.begin()
         self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")

@@ -218,6 +218,17 @@ def test_a_call_that_waits_for_its_turn_is_not_stuck():
     assert drift.message.endswith("; open waits until another call has returned")
 
 
+def test_a_device_that_is_not_held_while_the_helper_is_paused_is_excused():
+    refused = UNHELD._replace(failure=Failure("kernel-refused", "no"))
+    for hold in (UNHELD, RESERVED, refused, None):
+        drift = the_one(hold=hold, power=AWAKE, paused="it was asked to")
+        assert (drift.code, drift.severity) == ("paused", "excused")
+        assert "it was asked to" in drift.message
+    assert codes(NONE, expect="asleep", paused="it was asked to") == ["not-as-expected"]
+    lost = Power("D3cold", "active", "auto")
+    assert codes(hold=UNHELD, power=lost, paused="it was asked to") == ["power-error"]
+
+
 @pytest.mark.parametrize("code", ["quarantined", "power-error"])
 def test_a_device_in_quarantine_is_told_until_it_is_cleared(code):
     why = Quarantined(code, "0000:65:00.0: the host died", NOW)
