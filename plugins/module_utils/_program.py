@@ -93,6 +93,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         grip,
         grips,
         holder,
+        jobs,
         keeper,
         lending,
         marks,
@@ -108,6 +109,7 @@ def travels_along() -> tuple[ModuleType, ...]:
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think import (
         codes,
+        deadlines,
         documents,
         drift,
         drift_card,
@@ -225,6 +227,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         grip,
         grips,
         holder,
+        jobs,
         keeper,
         lending,
         marks,
@@ -236,6 +239,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         waiting,
         windows,
         codes,
+        deadlines,
         documents,
         drift,
         drift_card,

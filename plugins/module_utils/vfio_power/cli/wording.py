@@ -170,6 +170,7 @@ _EVENTS: Mapping[str, Optional[str]] = {
     "requested": "the kernel wants it back",
     "leased": "leased to {detail}",
     "lease-ended": "lease of {detail} ended",
+    "stuck": "stuck: {detail}",
     "failed": "reported an uncorrectable error",
     "quarantined": "quarantined: {detail}",
     "cleared": "trusted again",

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Callable, Optional
 
+from ..think.deadlines import deadline_of
 from ..think.policy import ENGAGED, Action, Goal, goal_of
 from ..think.units import unit
 from ..touch.records import Record, Records
@@ -27,6 +28,7 @@ from .bars import Bars
 from .errands import Errands
 from .grip import Grip
 from .holder import Holder
+from .jobs import Job, Jobs
 from .lending import Lending
 from .marks import Marks
 from .permits import Permits
@@ -44,6 +46,7 @@ class Keeper:
         self,
         around: Surroundings,
         errands: Errands,
+        jobs: Jobs,
         windows: Windows,
         records: Records,
         bars: Bars,
@@ -52,6 +55,7 @@ class Keeper:
     ) -> None:
         self.resting = False
         self.table = Table()
+        self.jobs = jobs
         self.bars = bars
         self.marks = marks
         self.asks = Asks(around)
@@ -86,7 +90,8 @@ class Keeper:
             self.remember(holder)
         self.permits.grant_from_before(it for it in grips if not self.leases_on(it))
         for group, closing in rest.items():
-            self._around.submit(f"group {group}", closing.close, lambda _none, _error: None)
+            job = Job(f"group {group}", Action.LET_GO.value)
+            self.jobs.submit(job, closing.close, lambda _none, _error: None)
 
     def refresh(self, address: PciAddress) -> None:
         """Tell a device's holder what is wanted now."""
@@ -248,13 +253,11 @@ class Keeper:
                 ask.note(address, action.value)
             done(held, None)
 
-        def run() -> Optional[Grip]:
-            holder.begun = self._around.uptime()  # until now it waited for a worker
-            return self._errands.run(action, known, facts, grip)
-
         self._look_for_wakes(port)
         self._windows.begin(port)
-        self._around.submit(_lane(address, facts, grip), run, ended)
+        lane, call = _lane(address, facts, grip), action.value
+        job = Job(lane, call, partial(self._begun, holder), partial(self._late, address, call))
+        self.jobs.submit(job, lambda: self._errands.run(action, known, facts, grip), ended)
 
     def remember(self, holder: Holder) -> None:
         """Write down how a device stands, or forget it once it is let go."""
@@ -289,6 +292,13 @@ class Keeper:
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
         self.asks.settled(holder.address)
+
+    def _begun(self, holder: Holder) -> None:
+        holder.begun = self._around.uptime()  # until now it waited for a worker
+
+    def _late(self, address: PciAddress, call: str) -> None:
+        lasting = f"for {deadline_of(call):.0f} s"
+        self.tell(address, "stuck", f"{address}: {call} has not returned {lasting}")
 
     def _running(self, holder: Holder) -> Optional[Running]:
         if holder.running is None or holder.begun is None:

@@ -34,7 +34,6 @@ class Case(NamedTuple):
     blockers: tuple[str, ...] = ()  # what is awake with it, as far as the caller could see
     now: float = 0.0  # seconds since the epoch
     settle: float = 5.0  # seconds that a device gets to fall asleep
-    patience: float = 30.0  # seconds after which a call into the kernel counts as stuck
 
     @property
     def held(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Optional
 from ..words.mode import Expect, Mode
 from ..words.report import Drift
 from .codes import found
+from .deadlines import deadline_of
 from .drift_case import RUNNING, Case, lasting, seconds
 from .reentry import BUCKET, Breaker
 
@@ -20,7 +21,9 @@ from .reentry import BUCKET, Breaker
 def stuck(case: Case) -> Optional[Drift]:
     """Find a call into the kernel that does not return."""
     running = case.hold.running if case.hold else None
-    if running is None or running.seconds is None or running.seconds <= case.patience:
+    if running is None or running.seconds is None:
+        return None
+    if running.seconds <= deadline_of(running.call):
         return None
     lasting = seconds(running.seconds)
     message = f"{case.subject}: {running.call} has not returned from the kernel for {lasting}"

@@ -74,7 +74,8 @@ method GetStatus() -> (
   workers: int,
   pid: ?int,
   kept: ?int,
-  paused: ?string
+  paused: ?string,
+  stuck: ?int
 )
 
 method List() -> (generation: int, damaged: ?string, devices: []Device)

@@ -249,5 +249,7 @@ def _host_drift(ground: _Ground, damaged: str) -> tuple[Drift, ...]:
         damaged=told if damaged in told else f"{damaged} {told}".rstrip(),
         declaration=ground.declaration,
         matched=ground.resolution.matched,
+        workers=helper.workers,
+        stuck=helper.stuck,
     )
     return tuple(judge_host(case))

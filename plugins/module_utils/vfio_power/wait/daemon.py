@@ -15,6 +15,7 @@ from typing import Callable, Optional, TypeVar
 from ..hold.bars import Bars
 from ..hold.errands import Errands
 from ..hold.grips import Grips, Kept
+from ..hold.jobs import Jobs
 from ..hold.keeper import Keeper
 from ..hold.marks import Marks
 from ..hold.pausing import Pausing
@@ -53,6 +54,7 @@ REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
 WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
 _LOUD = {
     "refused": (WARNING, "{detail}"),
+    "stuck": (WARNING, "{detail}"),
     "quarantined": (WARNING, "{detail}; it is not taken again before it is cleared"),
     "cleared": (NOTICE, "{address}: is trusted again"),
     "requested": (NOTICE, "{address}: somebody else wants it"),
@@ -101,8 +103,9 @@ class Around:
         key: str,
         work: Callable[[], T],
         done: Callable[[Optional[T], Optional[Exception]], None],
+        begun: Optional[Callable[[], None]] = None,
     ) -> None:
-        """Run work in a worker and hand its end to the loop's thread."""
+        """Run work in a worker and hand its beginning and end to the loop's thread."""
 
         def ended(outcome: Outcome[T]) -> None:
             error = outcome.error
@@ -112,7 +115,7 @@ class Around:
                 tell_failure(error)  # with the way to it; what is answered is shorter
             done(outcome.value, error)
 
-        self._workers.submit(key, work, ended)
+        self._workers.submit(key, work, ended, begun)
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call back while the descriptor is readable."""
@@ -177,7 +180,10 @@ class Daemon:
         errands = Errands(sysfs, self._grips, marks, dev)
         pausing = Pausing(desk, PauseFile(state), lambda: off_switch(environ, etc))
         records, bars = Records(self._run), Bars(quarantine, pausing)
-        self.keeper = Keeper(around, errands, Windows(clock), records, bars, marks, self._happened)
+        jobs = Jobs(around, settings.workers, self._changed)
+        self.keeper = Keeper(
+            around, errands, jobs, Windows(clock), records, bars, marks, self._happened
+        )
         tables = Tables(Store(state), sysfs, described)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
@@ -243,7 +249,9 @@ class Daemon:
             self._manager.status(self._status)
 
     def _standing(self) -> str:
-        reason = self.keeper.bars.pausing.reason
+        reason, jobs = self.keeper.bars.pausing.reason, self.keeper.jobs
+        if jobs.all_stuck:
+            return f"all {jobs.workers} workers hang in the kernel: no device can be moved"
         if reason:
             return f"paused, nothing is held: {reason}"
         return f"{len(self.keeper.table.known)} devices declared"

@@ -75,6 +75,7 @@ class Service:
                 "damaged": self._steward.damaged or None,
                 "kept": self._kept(),
                 "paused": self._keeper.bars.pausing.reason or None,
+                "stuck": self._keeper.jobs.stuck,
                 **self._about,
             }
         )

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.deadlines import (
+    DEADLINES,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import (
     Case,
     drifted,
     judge,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import Action
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Known,
     Match,
@@ -196,23 +200,29 @@ def test_a_guest_is_excused_where_the_device_is_only_looked_at():
 
 
 def test_a_call_that_does_not_return_is_stuck():
-    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70, 70.0))
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 91, 91.0))
     drift = the_one(hold=hold, power=AWAKE)
     assert (drift.code, drift.severity) == ("stuck", "drift")
-    assert "open has not returned from the kernel for 70 s" in drift.message
-    assert codes(hold=hold, power=AWAKE, patience=120.0) == ["mode-mismatch"]
+    assert "open has not returned from the kernel for 91 s" in drift.message
+    hold = hold._replace(running=Running("open", NOW - 70, 70.0))  # a dead function takes that long
+    assert codes(hold=hold, power=AWAKE) == ["mode-mismatch"]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_call_has_a_deadline_that_outlasts_the_kernels_own(action):
+    assert 60 < DEADLINES[action.value] < 180
 
 
 @pytest.mark.parametrize("step", [-3600, 3600])
 def test_setting_the_clock_neither_makes_a_call_stuck_nor_hides_that_it_is(step):
-    for lasting, code in ((2.0, "mode-mismatch"), (70.0, "stuck")):
+    for lasting, code in ((2.0, "mode-mismatch"), (91.0, "stuck")):
         running = Running("open", NOW - lasting, lasting)
         hold = UNHELD._replace(state="taking", running=running)
         assert codes(hold=hold, power=AWAKE, now=NOW + step) == [code]
 
 
 def test_a_call_that_waits_for_its_turn_is_not_stuck():
-    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70))
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 900))
     drift = the_one(hold=hold, power=AWAKE)
     assert drift.code == "mode-mismatch"
     assert drift.message.endswith("; open waits until another call has returned")

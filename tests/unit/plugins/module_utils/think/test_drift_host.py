@@ -65,6 +65,11 @@ def test_a_helper_that_stands_back_is_excused_and_says_why():
     assert "/etc/vfio-power/off" in drift.message
 
 
+def test_a_helper_of_which_all_workers_hang_is_stuck():
+    assert told(workers=16, stuck=15) == []
+    assert told(workers=16, stuck=16) == [("stuck", "drift")]
+
+
 def test_a_damaged_file_is_told_as_it_was_found():
     (drift,) = judge_host(WELL._replace(damaged="declared.json is not JSON."))
     assert (drift.code, drift.severity) == ("state-damaged", "drift")
