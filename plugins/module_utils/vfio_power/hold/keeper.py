@@ -147,17 +147,15 @@ class Keeper:
     def distrust(self, address: PciAddress, code: str, message: str) -> None:
         """Let a device go, and do not take it again before somebody trusts it."""
         why = Quarantined(code, message, self.clock())
-        if self.bars.quarantine.add(address, self.table.identity(address), why):
-            self.tell(address, "quarantined", message)
+        self.bars.quarantine.add(address, self.table.identity(address), why)
         self.refresh(address)
 
     def trust(self, addresses: Iterable[PciAddress]) -> None:
         """Let devices out of quarantine, and take them as if they were asked for now."""
-        for address in self.bars.quarantine.clear(addresses):
-            if address in self._holders:
-                self._holders[address].failure = None
-            self.tell(address, "cleared")
-            self.ask([address])
+        cleared = self.bars.quarantine.clear(addresses)
+        for address in self._holders.keys() & set(cleared):
+            self._holders[address].failure = None
+        self.ask(cleared)
 
     def unit(self, address: PciAddress) -> list[PciAddress]:
         """Return the devices that are let go and taken together."""

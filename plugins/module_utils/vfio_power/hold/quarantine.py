@@ -15,14 +15,19 @@ from ..words.report import Quarantined
 from .marks import Marks
 from .surroundings import Surroundings
 
-Unwritten = Callable[[OSError], None]
-
 
 class Quarantine:
     """Kept on disk. What cannot be written is in force all the same, and ``unwritten`` told why."""
 
-    def __init__(self, desk: Surroundings, file: DistrustFile, unwritten: Unwritten) -> None:
+    def __init__(
+        self,
+        desk: Surroundings,
+        file: DistrustFile,
+        listener: Callable[[PciAddress, str, str], None],
+        unwritten: Callable[[OSError], None],
+    ) -> None:
         self.damaged = ""
+        self._listener = listener
         self._desk = desk
         self._file = file
         self._unwritten = unwritten
@@ -55,18 +60,20 @@ class Quarantine:
         """Return every address of which a device is in here."""
         return set(self._devices)
 
-    def add(self, address: PciAddress, identity: Optional[Identity], why: Quarantined) -> bool:
-        """Put a device in; tell whether that is news."""
+    def add(self, address: PciAddress, identity: Optional[Identity], why: Quarantined) -> None:
+        """Put a device in, or have it in for another reason."""
         before = self.of(address, identity)
-        if before is not None and before[:2] == why[:2]:
-            return False
+        if before is not None and (before.code, before.message) == (why.code, why.message):
+            return
         self._devices[address] = Distrusted(address, identity, why)
+        self._listener(address, "quarantined", why.message)
         self._save()
-        return True
 
     def clear(self, addresses: Iterable[PciAddress]) -> list[PciAddress]:
         """Let devices out; return those that were in."""
         cleared = [address for address in addresses if self._devices.pop(address, None)]
+        for address in cleared:
+            self._listener(address, "cleared", "")
         if cleared:
             self._save()
         return cleared

@@ -89,9 +89,12 @@ method Apply(rules: []object, exclude: []object, expected_generation: int, timeo
   pending: ?[]string
 )
 
-# Answers when the kernel has let go of the whole unit of each device. One that did not come back
-# says so in its failure; it is lent all the same.
-method Release(addresses: []string, holder: string, ttl: ?float) -> (devices: []Device)
+# Answers when the kernel has let go of the whole unit of each device; "all": every device that is
+# declared or held, whatever the addresses. One that did not come back says so in its failure; it
+# is lent all the same.
+method Release(addresses: []string, all: ?bool, holder: string, ttl: ?float) -> (
+  devices: []Device
+)
 
 method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
 

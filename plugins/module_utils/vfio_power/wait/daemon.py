@@ -176,7 +176,7 @@ class Daemon:
         desk = Around(self.loop, self.clerk, uptime, chance)
         state, boot = environ.get("STATE_DIRECTORY", STATE), _boot_id(environ)
         marks = Marks(desk, MarkFiles(state, self._run), boot)
-        quarantine = Quarantine(desk, DistrustFile(state), _quarantine_unwritten)
+        quarantine = Quarantine(desk, DistrustFile(state), self._happened, _quarantine_unwritten)
         errands = Errands(sysfs, self._grips, marks, dev)
         pausing = Pausing(desk, PauseFile(state), lambda: off_switch(environ, etc))
         records, bars = Records(self._run), Bars(quarantine, pausing)

@@ -119,7 +119,7 @@ class Service:
         fields = Fields(call.parameters, "parameters")
         holder = fields.holder("holder")
         ttl = _seconds(fields, "ttl", 0.0, LONGEST_LEASE)
-        addresses = self._units(fields)
+        addresses = self._all() if fields.get("all", bool, False) else self._units(fields)
         if self._steward.lending.count + len(addresses) > MOST_LEASES:
             message = f"there would be more than {MOST_LEASES} leases; reclaim some first"
             raise InputError([Problem("parameters.addresses", message)])
@@ -213,6 +213,9 @@ class Service:
             "device": report_to_json(self._keeper.report(address)),
             "actions": list(actions),
         }
+
+    def _all(self) -> list[PciAddress]:
+        return sorted({*self._keeper.table.known, *self._keeper.held()})
 
     def _units(self, fields: Fields) -> list[PciAddress]:
         """Read the addresses asked for, and add what is let go and taken together with them."""

@@ -277,6 +277,20 @@ def test_a_run_does_not_wait_for_a_grace(host: FakeHost, helper: Helper) -> None
 # Leases.
 
 
+def test_everything_is_given_to_one_holder(host: FakeHost, helper: Helper) -> None:
+    held, looked_at, other = (host.add(f"0000:{bus:02x}:00.0") for bus in (2, 3, 4))
+    helper.apply(rule(held.address, "entry"), rule(looked_at.address, "none"))
+    parameters = {"addresses": [], "all": True, "holder": "maintenance"}
+    helper.client.call("Release", parameters)
+    reports = helper.devices()
+    assert list(reports) == [held.address, looked_at.address]
+    for report in reports.values():
+        assert not report.held
+        assert [lease.holder for lease in report.leases] == ["maintenance"]
+    host.guest(held.address).stop()
+    assert other.address not in reports
+
+
 def test_a_released_device_is_free_when_release_answers(host: FakeHost, helper: Helper) -> None:
     gpu = host.add("0000:02:00.0", group=9)
     audio = host.add("0000:02:00.1", group=9)
