@@ -84,6 +84,19 @@ def test_a_pause_outlives_helper_and_boot(
     assert not why_paused(helper)
 
 
+def test_to_resume_is_to_ask_for_what_is_declared(
+    host: FakeHost, helper: Helper, nic: FakeDevice, disk: FakeDevice
+) -> None:
+    guest = host.guest(disk.address)
+    helper.apply(rule(nic.address, "entry"), rule(disk.address, "entry"))
+    helper.client.call("Pause")
+    helper.boot()
+    guest.stop()
+    helper.client.call("Resume")  # no boot grace, and what was refused before is tried again
+    assert is_held(nic)
+    assert is_held(disk)
+
+
 def test_a_lease_outlives_a_pause(helper: Helper, nic: FakeDevice) -> None:
     helper.apply(rule(nic.address, "entry"))
     helper.release(nic.address, "guest")
