@@ -171,7 +171,7 @@ _EVENTS: Mapping[str, Optional[str]] = {
     "leased": "leased to {detail}",
     "lease-ended": "lease of {detail} ended",
     "stuck": "stuck: {detail}",
-    "failed": "reported an uncorrectable error",
+    "failed": None,
     "quarantined": "quarantined: {detail}",
     "cleared": "trusted again",
     "bound": "bound to {driver}",

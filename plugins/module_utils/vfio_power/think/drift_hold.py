@@ -35,13 +35,14 @@ def quarantined(case: Case) -> Optional[Drift]:
     why = case.hold.quarantined if case.hold else None
     if why is None:
         return None
-    hint = f"{_LOOK.get(why.code, _LOOK['quarantined'])}; vfio-powerctl clear {case.address}"
+    look = _LOOK.get(why.code, _LOOK["quarantined"])
+    hint = f"{look}; to trust it again: vfio-powerctl clear {case.address}"
     return found(why.code, f"{why.message}; it is not taken again before it is cleared", hint)
 
 
 _LOOK = {
-    "quarantined": "Look at the kernel log, also of the boot before, then trust it again",
-    "power-error": "Look at the kernel log; when it works again, often after a cold start",
+    "quarantined": "Look at the kernel log, also of the boot before",
+    "power-error": "Look at the kernel log, often only a cold start helps",
 }
 
 
