@@ -78,6 +78,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         main,
         paint,
         pause,
+        rearm,
         show,
         stage,
         stop,
@@ -129,6 +130,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         parse_values,
         plan,
         policy,
+        quirks,
         reentry,
         refusal,
         resolve,
@@ -165,6 +167,9 @@ def travels_along() -> tuple[ModuleType, ...]:
         udev,
         view,
     )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import (
+        quirks as touch_quirks,
+    )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.uapi import (
         ioctl,
         vfio,
@@ -191,6 +196,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         errors,
         facts,
         mode,
+        quirk,
         report,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
@@ -215,6 +221,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         main,
         paint,
         pause,
+        rearm,
         show,
         stage,
         stop,
@@ -260,6 +267,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         parse_values,
         plan,
         policy,
+        quirks,
         reentry,
         refusal,
         resolve,
@@ -285,6 +293,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         notify,
         openers,
         peer,
+        touch_quirks,
         records,
         refusals,
         sealed,
@@ -315,6 +324,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         facts,
         words_holder,
         mode,
+        quirk,
         report,
         words_version,
     )

@@ -20,7 +20,11 @@ description:
     O(devices[].reentry.delay). Who woke it the kernel does not say."
   - "It must stay awake, and nobody else's: V(none) with O(devices[].reserve=true)."
   - "An NVIDIA display controller needs its guest driver before each entry: V(none) with
-    O(devices[].expect=asleep)."
+    O(devices[].expect=asleep). V(entry) is refused for it; with V(entry-with-wakeup) it is entered
+    once after it was opened, then stays awake until C(vfio-powerctl rearm)."
+  - "A device is known not to take a mode (a quirk, shipped or in C(/etc/vfio-power/quirks.d)): a
+    declaration that puts it there is refused, with the reason and who says so, and nothing is
+    written. With O(apply=false) nobody looks, and the helper does not hold such a device."
   - B(What it does.) Stores the rules on the host, then asks the helper there to open the devices
     and to enter the mode, waits until they had time to fall asleep, and looks whether they did.
     The role P(vfio.power.helper#role) installs the helper.

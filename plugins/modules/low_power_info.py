@@ -342,6 +342,27 @@ devices:
         message: >-
           0000:65:00.0: did not come back from D3cold (runtime status active) when it was let go
         since: "2026-11-23T07:05:00Z"
+    quirks:
+      description: What it is known not to take.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: V(no-hold), V(no-reentry) or V(no-d3cold).
+          returned: always
+          type: str
+          sample: no-reentry
+        reason:
+          description: Why.
+          returned: always
+          type: str
+          sample: NVIDIA display controllers need their guest driver to prepare each low-power entry
+        source:
+          description: Who says so.
+          returned: always
+          type: str
+          sample: the cover letter of the kernel's low-power features (2022-07-19, A. Sahu, NVIDIA)
     drift:
       description:
         - What of it is not as declared. The keys are those of RV(drift) without the address.

@@ -100,6 +100,29 @@ class TestGuests:
         main.reaches("nic", "D3cold")
 
 
+class TestQuirks:
+    def test_a_card_that_is_entered_once_stays_awake_after_a_wake_until_it_is_rearmed(self, main):
+        address = main.address("nic")
+        row = {"address": address, "quirk": "no-reentry", "reason": "a test", "source": "the lab"}
+        file = "/etc/vfio-power/quirks.d/90-lab.json"
+        main.lab.ssh(f"mkdir -p {file.rpartition('/')[0]}; echo '{json.dumps([row])}' > {file}")
+        try:
+            main.lab.ssh("systemctl restart vfio-powerd")
+            assert main.power_state("nic") == "D3cold", "a restart moves no device"
+            main.lab.ssh(f"head -c 64 /sys/bus/pci/devices/{address}/config > /dev/null")
+            main.reaches("nic", "D0")
+            main.lab.ssh("systemctl restart vfio-powerd")
+            assert codes(main, "nic") == {"awake-by-quirk": "excused"}
+            main.ctl(f"rearm {address}")
+            main.reaches("nic", "D3cold")
+            refused = main.declare(rule(main, "nic", mode="entry"))
+            assert refused["failed"]
+            assert "a test, says the lab" in refused["msg"]
+        finally:
+            main.lab.ssh(f"rm -rf {file.rpartition('/')[0].rpartition('/')[0]}")
+            main.lab.ssh("systemctl restart vfio-powerd")
+
+
 class TestBinding:
     def test_an_unbind_returns_at_once_and_after_a_bind_the_device_is_held_again(self, main):
         assert main.held("nic")

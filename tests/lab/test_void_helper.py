@@ -24,6 +24,8 @@ DROP_IN = "/run/systemd/system/vfio-powerd.service.d"
 UNIT = f"""[Service]
 ExecStart=
 ExecStart=/usr/bin/python3 -I -B {PROGRAM}
+ExecStop=
+WatchdogSec=0
 """
 DISBELIEF = ("assert", "AssertionError", "tests.lab.progress.LabError: Waited")
 """How a test says that something is not as it should be."""
@@ -31,16 +33,16 @@ DISBELIEF = ("assert", "AssertionError", "tests.lab.progress.LabError: Waited")
 
 @contextmanager
 def void(host: ManagedHost) -> Iterator[None]:
-    """Put the void helper in the place of the real one."""
+    """Put the void helper in the place of the real one, which lets all go when it is stopped."""
+    stop, start = (f"systemctl {verb} vfio-powerd.service" for verb in ("stop", "start"))
     host.lab.put(HERE / "void_helper.py", PROGRAM)
-    host.lab.ssh(f"mkdir {DROP_IN} && cat > {DROP_IN}/void.conf", input=UNIT)
-    restart = "systemctl daemon-reload && systemctl restart vfio-powerd.service"
+    host.lab.ssh(f"{stop}; mkdir {DROP_IN} && cat > {DROP_IN}/void.conf", input=UNIT)
     try:
-        host.lab.ssh(restart)
+        host.lab.ssh(f"systemctl daemon-reload && {start}")
         assert "void" in host.ctl("version").stdout
         yield
     finally:
-        host.lab.ssh(f"rm -r {DROP_IN} {PROGRAM}; {restart}")
+        host.lab.ssh(f"{stop}; rm -r {DROP_IN} {PROGRAM}; systemctl daemon-reload && {start}")
 
 
 def test_the_device_tests_fail_against_a_helper_that_does_nothing(main, collections, tmp_path):

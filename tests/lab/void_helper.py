@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 
@@ -16,11 +17,14 @@ from vfio_power.touch.store import Store
 from vfio_power.touch.sysfs import Sysfs
 from vfio_power.wait.loop import Loop
 from vfio_power.wait.server import Server
-from vfio_power.wait.systemd import Notifier, listening_sockets
+from vfio_power.wait.systemd import Notifier
 from vfio_power.words.address import PciAddress
 from vfio_power.words.mode import Mode
 from vfio_power.words.report import HoldReport, Lease, Wakes
 from vfio_power.words.version import API_REVISION
+
+FIRST = 3
+"""The descriptor of the socket; the service manager keeps no other one for this helper."""
 
 STATES = {Mode.NONE: "awake", Mode.ENTRY: "entry", Mode.ENTRY_WITH_WAKEUP: "entry-with-wakeup"}
 
@@ -106,7 +110,7 @@ class VoidHelper:
 
 def main() -> None:
     loop, void = Loop(), VoidHelper()
-    manager, sockets = Notifier(os.environ), listening_sockets(os.environ)
+    listening = socket.socket(fileno=FIRST)
     methods = {
         "GetStatus": void.get_status,
         "List": void.list_devices,
@@ -114,8 +118,8 @@ def main() -> None:
         "Release": void.release,
         "Reclaim": void.reclaim,
     }
-    Server(loop, sockets[0], methods)
-    manager.ready("does nothing")
+    Server(loop, listening, methods)
+    Notifier(os.environ).ready("does nothing")
     loop.run()
 
 

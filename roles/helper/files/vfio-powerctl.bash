@@ -40,7 +40,7 @@ _vfio_powerctl() {
     fi
     last=${words[${#words[@]} - 1]}
     if ((${#words[@]} < 2)); then
-        _vfio_powerctl_reply "$typed" "list show watch release reclaim clear pause resume version --help"
+        _vfio_powerctl_reply "$typed" "list show watch release reclaim rearm clear pause resume version --help"
         return
     fi
     case $last in
@@ -51,7 +51,7 @@ _vfio_powerctl() {
         show) options="--json --check --help" ;;
         release) options="--all --holder --ttl --json --help" ;;
         reclaim) options="--holder --json --help" ;;
-        clear | watch | pause | resume | version) options="--json --help" ;;
+        rearm | clear | watch | pause | resume | version) options="--json --help" ;;
         *) return ;;
     esac
     case ${words[1]},$typed in

@@ -58,7 +58,7 @@ def clear(stage: Stage, options: Namespace) -> int:
 
 def tell_not_taken(stage: Stage, reports: Reports) -> int:
     """Name the devices that could not be taken and why; return the exit status."""
-    return _tell_failures(stage, [_not_taken(report) for report in reports])
+    return _tell_failures(stage, [not_taken(report) for report in reports])
 
 
 def _only_holder(stage: Stage, addresses: Sequence[PciAddress]) -> Optional[str]:
@@ -90,7 +90,7 @@ def _print(stage: Stage, reports: Reports, sentences: Sequence[str]) -> None:
 def _tell_failures(stage: Stage, failures: Iterable[Optional[Failure]]) -> int:
     told = [failure for failure in failures if failure is not None]
     for failure in told:
-        stage.remark(f"{failure.message}. {failure.hint}".rstrip())
+        stage.remark_failure(failure)
     return REFUSED if told else DONE
 
 
@@ -100,8 +100,8 @@ def _not_fit(report: HoldReport) -> Optional[Failure]:
     return failure if failure is not None and failure.of_letting_go else None
 
 
-def _not_taken(report: HoldReport) -> Optional[Failure]:
-    """Say why a device was not taken back."""
+def not_taken(report: HoldReport) -> Optional[Failure]:
+    """Say why a device is not held as it is declared."""
     why = report.quarantined
     if why is None:
         return report.failure

@@ -15,7 +15,7 @@ from ..touch.udev import described
 from ..words.address import PciAddress
 from ..words.errors import HelperUnreachable, VfioPowerError
 from ..words.holder import parse_holder
-from . import lend, listing, pause, show, version, watch
+from . import lend, listing, pause, rearm, show, version, watch
 from .paint import Paint, wanted
 from .stage import DONE, REFUSED, UNREACHABLE, Stage, Surroundings
 
@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     reclaiming.add_argument(
         "--holder", metavar="NAME", type=_holder, help="whose lease; not needed if there is one"
     )
+    _add_addresses(word("rearm", rearm.run, "Let devices sleep once more that a quirk keeps awake"))
     clearing = word("clear", lend.clear, "Let devices out of quarantine, and take them")
     _add_addresses(clearing)
     word("pause", pause.pause, "Let everything go and take nothing, also after a boot")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ..think.wire import Fields, report_from_json, report_to_json
+from ..words.report import HoldReport
 from .lend import tell_not_taken
 from .stage import DONE, REFUSED, Stage
 
@@ -34,7 +35,12 @@ def resume(stage: Stage, _options: Namespace) -> int:
     if reason:
         stage.remark(f"the helper is switched off on this host: {reason}. Remove that, then resume")
         return REFUSED
-    return tell_not_taken(stage, reports)
+    return tell_not_taken(stage, [report for report in reports if not _awake_by_quirk(report)])
+
+
+def _awake_by_quirk(report: HoldReport) -> bool:
+    """Tell whether a device is held and not to be had asleep: nobody asked for it by name."""
+    return report.held and report.failure is not None and report.failure.code == "awake-by-quirk"
 
 
 def _print(stage: Stage, answer: Fields, sentence: str) -> None:

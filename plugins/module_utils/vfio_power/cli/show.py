@@ -137,6 +137,11 @@ def _reentry(device: DeviceView, _view: HostView) -> Iterator[str]:
         yield f"{hold.reentries.suppressed} put off so far"
 
 
+def _quirks(device: DeviceView, _view: HostView) -> Iterator[str]:
+    for quirk in device.quirks:
+        yield f"{quirk.kind.value}: {quirk.reason}, says {quirk.source}"
+
+
 def _leases(device: DeviceView, _view: HostView) -> Iterator[str]:
     for lease in device.hold.leases if device.hold else ():
         end = "the next boot" if lease.until is None else wording.when(lease.until)
@@ -171,6 +176,7 @@ ROWS: Sequence[tuple[str, Callable[[DeviceView, HostView], Iterator[str]]]] = (
     ("reached", _reached),
     ("wakes", _wakes),
     ("re-entry", _reentry),
+    ("quirk", _quirks),
     ("lease", _leases),
     ("quarantine", _quarantine),
     ("unit", _unit),

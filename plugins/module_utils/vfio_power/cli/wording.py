@@ -142,6 +142,8 @@ def event(told: Mapping[str, Any], report: HoldReport) -> Optional[str]:
         late = report.reentries is not None and report.reentries.put_off_by == BUCKET
         why = ", when the bound per hour allows it" if late else ""
         return f"{woken}; entering again at {clock(again)}{why}" if again is not None else woken
+    if name == "stays-awake":
+        return f"{_WOKEN.get(f'woken-{detail}', 'woken')}; stays awake until it is rearmed"
     sentence = _EVENTS.get(name, name)
     return sentence and sentence.format(
         detail=detail or "somebody", driver=detail or "a driver", mode=report.engaged
@@ -168,6 +170,7 @@ _EVENTS: Mapping[str, Optional[str]] = {
     "breaker-half-open": "being tried after a storm of {detail}",
     "breaker-closed": "the storm of wakes is over",
     "requested": "the kernel wants it back",
+    "rearmed": "may be entered once more",
     "leased": "leased to {detail}",
     "lease-ended": "lease of {detail} ended",
     "stuck": "stuck: {detail}",

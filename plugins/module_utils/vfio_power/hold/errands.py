@@ -81,6 +81,10 @@ class Errands:
         power = self._sysfs.power(address)
         return power is not None and power.runtime_status == "active" and power.control == "auto"
 
+    def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
+        """Tell what sysfs says of it. This is passive and quick, and may be asked in the loop."""
+        return self._sysfs.d3cold_allowed(address)
+
     def failure(self, error: Exception, address: PciAddress, facts: Optional[Facts]) -> Failure:
         """Say what an error of ``run`` means to people."""
         return failure_of(error, address, facts, self._dev)

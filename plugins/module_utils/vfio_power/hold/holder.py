@@ -40,6 +40,9 @@ class Keeping(Protocol):
     def happened(self, holder: Holder, event: str, detail: str = "") -> None:
         """Hear what became of the device."""
 
+    def refresh(self, address: PciAddress) -> None:
+        """Tell the holder of a device what is wanted now."""
+
     def settled(self, holder: Holder) -> None:
         """Hear that nothing is left to do for the device now."""
 
@@ -67,6 +70,7 @@ class Holder:
         self._keeping = keeping
         self._around = around
         self._woken_early = False
+        self._once = False
         self.wait = Wait(around, self._due, lambda event, text: keeping.happened(self, event, text))
 
     @property
@@ -111,6 +115,21 @@ class Holder:
         if state is not self.state:
             self.state = state
             self.proceed()
+
+    def enter_only_once(self, *, once: bool) -> None:
+        """Know whether the device takes no second entry before somebody says so."""
+        self._once = once
+        if not once:
+            self.state = policy.after(self.state, Event.REARMED)
+        elif self.state is State.WAITING:
+            self._spend()
+
+    def rearm(self) -> None:
+        """Let a device that had its one entry have another one."""
+        if self.state is State.SPENT:
+            self.state = policy.after(self.state, Event.REARMED)
+            self._keeping.remember(self)
+            self._keeping.happened(self, "rearmed")
 
     def proceed(self) -> None:
         """Begin the next action towards the goal, or say that there is none."""
@@ -165,8 +184,10 @@ class Holder:
             self.wait.entered()
         if self._woken_early:
             self._left_low_power(own=True)
+        if self._once and action is Action.EXIT:
+            self._spend()
         self._keeping.remember(self)
-        self.proceed()
+        self._keeping.refresh(self.address)
 
     def _tell(self, action: Action, failure: Optional[Failure]) -> None:
         told = {Action.TAKE: "taken", Action.EXIT: "exited", Action.LET_GO: "released"}
@@ -185,13 +206,21 @@ class Holder:
         if state is self.state:
             return
         self.state = state
+        if self._once:
+            self._spend()
+            self._keeping.happened(self, "stays-awake", "own" if own else "foreign")
+            return
         self.wait.begin(own=own)
         self._keeping.happened(self, "waiting", "own" if own else "foreign")
 
     def _due(self) -> None:
         self.wait.end()
         self.state = policy.after(self.state, Event.DUE)
-        self.proceed()
+        self._keeping.refresh(self.address)
+
+    def _spend(self) -> None:
+        self.wait.end()
+        self.state = policy.after(self.state, Event.SPENT)
 
     def _watch(self, grip: Grip) -> None:
         self._around.watch(grip.counters.wake.fileno(), self.look_for_wake)

@@ -15,13 +15,15 @@ from functools import partial
 from typing import Callable, Optional
 
 from ..think.deadlines import deadline_of
-from ..think.policy import ENGAGED, Action, Goal, goal_of
+from ..think.policy import ENGAGED, Action, Goal, State, goal_of
+from ..think.quirks import in_the_way
 from ..think.units import unit
 from ..touch.records import Record, Records
 from ..words.address import PciAddress
 from ..words.declaration import Known, Reentry
 from ..words.facts import Facts
 from ..words.mode import Mode
+from ..words.quirk import Kind
 from ..words.report import Failure, HoldReport, Quarantined, Running
 from .asks import Ask, Asks
 from .bars import Bars
@@ -105,6 +107,7 @@ class Keeper:
             self._put_below_its_port(holder)
         rule = self.table.rule(address)
         holder.wait.bounds = rule.reentry if rule else Reentry()
+        holder.enter_only_once(once=self.table.has_quirk(address, Kind.NO_REENTRY))
         holder.want(goal)
 
     def refresh_all(self) -> None:
@@ -123,6 +126,13 @@ class Keeper:
             if address in self._holders:
                 self._holders[address].ask()
         self.permits.grant(free)
+
+    def rearm(self, addresses: Iterable[PciAddress]) -> None:
+        """Enter devices once more that stay awake because of a quirk, as far as it allows that."""
+        for address in addresses:
+            if address in self._holders:
+                self._holders[address].rearm()
+            self.refresh(address)
 
     def wait_for(self, ask: Ask, timeout: float, begin: Callable[[], None]) -> None:
         """Begin something and let a request wait until its devices have settled."""
@@ -173,6 +183,7 @@ class Keeper:
             known.rule if known else None,
             taken_after=None if self._barred(address) else self.permits.due(address),
             leases=self.lending.of(address) if self.lending else (),
+            failure=self._by_quirk(address),
             quarantined=self._distrusted(address),
         )
         holder = self._holders.get(address)
@@ -311,6 +322,9 @@ class Keeper:
             return self._holders[address].goal  # nothing moves because a file was damaged
         if rule is None or not self.permits.has(address) or not self.table.ready(address):
             return Goal.RELEASE
+        quirk = self._by_quirk(address)
+        if quirk is not None:
+            return Goal.RELEASE if quirk.code == "unsupported" else Goal.KEEP_AWAKE
         return goal_of(rule.mode, rule.reserve)
 
     def _distrusted(self, address: PciAddress) -> Optional[Quarantined]:
@@ -318,6 +332,20 @@ class Keeper:
 
     def _barred(self, address: PciAddress) -> bool:
         return self.bars.against(address, self.table.identity(address), self.table.rule(address))
+
+    def _by_quirk(self, address: PciAddress) -> Optional[Failure]:
+        """Say which quirk keeps a device out of its declared mode, or None."""
+        rule, facts = self.table.rule(address), self.table.devices.get(address)
+        if rule is None or facts is None or not self.table.ready(address):
+            return None
+        holder = self._holders.get(address)
+        return in_the_way(
+            facts,
+            rule.mode,
+            self.table.known_bad.quirks,
+            spent=holder is not None and holder.state is State.SPENT,
+            d3cold_allowed=lambda: self._errands.d3cold_allowed(address),
+        )
 
     def _wanted_mode(self, address: PciAddress) -> Mode:
         rule = self.table.rule(address)
@@ -350,6 +378,7 @@ def _lane(address: PciAddress, facts: Optional[Facts], grip: Optional[Grip]) -> 
 
 def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
     counted = mode is Mode.ENTRY_WITH_WAKEUP
+    by_quirk = report.failure if holder.engaged is Mode.NONE else None  # else not heeded yet
     return report._replace(
         state=holder.state.value,
         held=holder.grip is not None,
@@ -359,5 +388,5 @@ def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
         entered=holder.entered,
         waiting_until=holder.wait.until,
         reentries=holder.wait.report() if counted else None,
-        failure=holder.failure,
+        failure=holder.failure or by_quirk,
     )

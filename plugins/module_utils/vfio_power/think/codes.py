@@ -39,6 +39,7 @@ CODES = {
     "leased": EXCUSED,
     "busy": EXCUSED,
     "paused": EXCUSED,
+    "awake-by-quirk": EXCUSED,
     "waiting": INFO,
     "no-power-management": INFO,
     "helper-outdated": INFO,

@@ -24,6 +24,7 @@ class HostCase(NamedTuple):
     damaged: str = ""  # a sentence on each stored file that could not be used
     declaration: Declaration = Declaration()
     matched: Mapping[str, int] = {}  # rule name: how many devices it found
+    quirks_damaged: str = ""  # as damaged, of the files that tell what devices do not take
     paused: str = ""  # why the helper stands back
     workers: int = 0
     stuck: int = 0  # workers that hang in the kernel
@@ -37,6 +38,7 @@ def judge_host(case: HostCase) -> list[Drift]:
         _stuck(case),
         _paused(case),
         _damaged(case),
+        _quirks_damaged(case),
     )
     return [drift for drift in told if drift is not None] + list(_miscounted(case))
 
@@ -94,6 +96,13 @@ def _damaged(case: HostCase) -> Optional[Drift]:
         return None
     hint = "Converge again: that writes what the playbook declares"
     return found("state-damaged", case.damaged.rstrip("."), hint)
+
+
+def _quirks_damaged(case: HostCase) -> Optional[Drift]:
+    if not case.quirks_damaged:
+        return None
+    hint = "Mend or remove it; root has to own it, and nobody else may write it"
+    return found("state-damaged", case.quirks_damaged.rstrip("."), hint)
 
 
 def _miscounted(case: HostCase) -> Iterator[Drift]:

@@ -98,6 +98,9 @@ method Release(addresses: []string, all: ?bool, holder: string, ttl: ?float) -> 
 
 method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
 
+# Enters devices once more that stay awake because of a quirk.
+method Rearm(addresses: []string) -> (devices: []Device)
+
 # Lets devices out of quarantine; those that are declared are taken.
 method Clear(addresses: []string) -> (devices: []Device)
 

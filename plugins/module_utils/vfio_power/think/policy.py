@@ -33,6 +33,7 @@ class State(str, Enum):
     REFUSED = "refused"  # could not be taken; not tried again until asked
     STALLED = "stalled"  # held, a mode call failed; not tried again until asked
     UNSURE = "unsure"  # what is engaged is not known: it is ended, and entered anew
+    SPENT = "spent"  # held awake: it had the one entry that its quirk allows
 
 
 class Goal(str, Enum):
@@ -53,6 +54,8 @@ class Event(str, Enum):
     DUE = "due"  # the time to enter again has come
     ASKED = "asked"  # somebody asks for the declared state now
     DOUBTED = "doubted"  # it is awake though it may sleep, and nothing was heard
+    SPENT = "spent"  # low power ended on a device that is entered only once
+    REARMED = "rearmed"  # somebody says that it may be entered once more
 
 
 class Action(str, Enum):
@@ -98,6 +101,9 @@ FOLLOWS = {
     (_S.STALLED, _E.ASKED): _S.UNSURE,
     (_S.ENTRY, _E.DOUBTED): _S.UNSURE,
     (_S.ARMED, _E.DOUBTED): _S.UNSURE,
+    (_S.WAITING, _E.SPENT): _S.SPENT,
+    (_S.AWAKE, _E.SPENT): _S.SPENT,
+    (_S.SPENT, _E.REARMED): _S.AWAKE,
 }
 
 NEXT = {
@@ -117,6 +123,7 @@ NEXT = {
     (_S.WAITING, _G.ENTRY): _A.ENTER,
     (_S.WAITING, _G.RELEASE): _A.LET_GO,
     (_S.STALLED, _G.RELEASE): _A.LET_GO,
+    (_S.SPENT, _G.RELEASE): _A.LET_GO,
     (_S.UNSURE, _G.KEEP_AWAKE): _A.EXIT,
     (_S.UNSURE, _G.ENTRY): _A.EXIT,
     (_S.UNSURE, _G.ENTRY_WITH_WAKEUP): _A.EXIT,
@@ -132,6 +139,7 @@ SURVIVES = {
     _S.ARMED: _S.ARMED,
     _S.WAITING: _S.WAITING,
     _S.STALLED: _S.STALLED,
+    _S.SPENT: _S.SPENT,
 }
 """What stands of a held device when its holder died in a state. In any other it is UNSURE."""
 

@@ -14,6 +14,7 @@ from typing import Any, Optional
 from ..think.wire import drift_to_json
 from ..words.declaration import Rule
 from ..words.facts import Power
+from ..words.quirk import Quirk
 from ..words.report import Lease, Quarantined, Reentries, Wakes
 from .view import DeviceView, HostView, Opener
 
@@ -81,6 +82,7 @@ def device_document(view: DeviceView, *, asked: bool = True) -> Document:
         "opened_by": [_opener(opener) for opener in view.opened_by],
         "lease": [_lease(lease) for lease in hold.leases] if hold else [],
         "quarantined": _quarantined(hold.quarantined) if hold and hold.quarantined else None,
+        "quirks": [_quirk(quirk) for quirk in view.quirks],
         "drift": [drift_to_json(drift) for drift in view.drift],
     }
 
@@ -111,6 +113,10 @@ def _share(power: Optional[Power]) -> Optional[float]:
 
 def _reentries(reentries: Reentries) -> Document:
     return {**reentries._asdict(), "storm_seconds": round(reentries.storm_seconds, 1)}
+
+
+def _quirk(quirk: Quirk) -> Document:
+    return {"kind": quirk.kind.value, "reason": quirk.reason, "source": quirk.source}
 
 
 def _lease(lease: Lease) -> Document:

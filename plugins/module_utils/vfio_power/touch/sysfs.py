@@ -76,6 +76,10 @@ class Sysfs:
         except OSError:
             return True  # nobody can tell
 
+    def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
+        """Tell whether the kernel may choose D3cold for a device; None where nobody says so."""
+        return _switch(f"{self._path(address)}/d3cold_allowed")
+
     def host(self) -> HostFacts:
         """Return what the host offers to VFIO."""
         iommu = os.path.exists(f"{self._dev}/iommu")

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Callable, Optional, TypeVar
 
 from ..hold.bars import Bars
@@ -31,6 +32,8 @@ from ..touch.kernel import Kernel, Linux
 from ..touch.leases import FOLDER as RUN
 from ..touch.leases import Leases
 from ..touch.marked import MarkFiles
+from ..touch.quirks import QUIRKS
+from ..touch.quirks import load as known_bad
 from ..touch.records import Records
 from ..touch.standby import ETC, PauseFile, off_switch
 from ..touch.store import FOLDER as STATE
@@ -184,7 +187,8 @@ class Daemon:
         self.keeper = Keeper(
             around, errands, jobs, Windows(clock), records, bars, marks, self._happened
         )
-        tables = Tables(Store(state), sysfs, described)
+        quirks = partial(known_bad, f"{etc}/{QUIRKS}", os.geteuid())
+        tables = Tables(Store(state), sysfs, described, quirks)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
         )

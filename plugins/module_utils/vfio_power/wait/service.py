@@ -59,6 +59,7 @@ class Service:
             "Apply": self.apply,
             "Release": self.release,
             "Reclaim": self.reclaim,
+            "Rearm": self.rearm,
             "LetGo": self.let_go,
             "Monitor": self.monitor,
             **self._trust.methods(),
@@ -148,7 +149,18 @@ class Service:
         def begin() -> None:
             for address in lending.end(addresses, holder):
                 self._keeper.tell(address, "lease-ended", holder or "")
+            self._keeper.rearm(addresses)
             self._keeper.ask(addresses)
+
+        answer_when_settled(self._keeper, call, addresses, TAKE_WITHIN, begin)
+
+    @refusing_bad_input
+    def rearm(self, call: Call) -> None:
+        """Enter devices once more that stay awake because of a quirk."""
+        addresses = addresses_of(Fields(call.parameters, "parameters"))
+
+        def begin() -> None:
+            self._keeper.rearm(addresses)
 
         answer_when_settled(self._keeper, call, addresses, TAKE_WITHIN, begin)
 

@@ -197,6 +197,8 @@ class Steward:
             return
         if table.damaged:
             tell(WARNING, table.damaged)
+        if table.known_bad.damaged:
+            tell(WARNING, table.known_bad.damaged)
         self._keeper.install(table)
 
 

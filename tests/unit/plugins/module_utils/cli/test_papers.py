@@ -64,7 +64,7 @@ def test_completion_offers_every_option_of_a_command(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("vfio-powerctl re", ["release", "reclaim", "resume"]),
+        ("vfio-powerctl re", ["release", "reclaim", "rearm", "resume"]),
         ("vfio-powerctl clear 0000:66", ["66:00.0"]),
         ("vfio-powerctl release --al", ["--all"]),
         ("vfio-powerctl show ", DEVICES.split()),

@@ -64,6 +64,12 @@ def test_resume_names_what_could_not_be_taken(scene: Scene, nic: FakeDevice) -> 
     assert "cannot open: EIO. Look at the log" in ran.err
 
 
+def test_resume_is_done_though_a_quirk_keeps_a_device_awake(scene: Scene, nic: FakeDevice) -> None:
+    failure = Failure("awake-by-quirk", "0000:03:00.0: is left awake", "Have 0 written")
+    scene.hold(nic, rule="nics", failure=failure)
+    assert run(scene, "resume") == (0, "resumed: 1 held\n", "")
+
+
 def test_a_pause_that_hangs_is_refused_with_what_hangs(scene: Scene, nic: FakeDevice) -> None:
     pending = [{"address": "0000:03:00.0", "call": "close", "since": NOW, "seconds": 60}]
     scene.refusal = ("Timeout", {"pending": pending})

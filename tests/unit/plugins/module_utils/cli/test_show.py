@@ -9,9 +9,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Rule
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Power
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.quirk import Kind, Quirk
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     HoldReport,
     Lease,
@@ -165,6 +167,16 @@ def test_check_is_not_fine_where_the_helper_or_root_would_be_needed_to_know(
         ran = ctl(scene, "show", "--check", address)
         assert ran.status == 3  # asleep as declared, but perhaps held by mistake
         assert "is not known" in ran.err
+
+
+def test_what_a_device_does_not_take_is_told_with_reason_and_source(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    quirk = Quirk(nic.address, Kind.NO_D3COLD, "it does not come back", "ticket 12")
+    scene.known_bad = Loaded((quirk,))
+    scene.hold(nic)
+    told = "  quirk      no-d3cold: it does not come back, says ticket 12\n"
+    assert told in shown(scene, "03:00.0")
 
 
 def test_json_has_the_same_for_machines(scene: Scene, nic: FakeDevice) -> None:

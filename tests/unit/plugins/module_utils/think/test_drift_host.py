@@ -91,3 +91,11 @@ def test_a_rule_may_be_expected_to_find_nothing():
 
 def test_severities_are_three():
     assert set(CODES.values()) == {"drift", "excused", "info"}
+
+
+def test_a_file_of_quirks_is_told_besides_what_else_is_damaged():
+    how = {"damaged": "declared.json is not JSON.", "quirks_damaged": "10.json is left out."}
+    first, second = judge_host(WELL._replace(**how))
+    assert (first.code, second.code) == ("state-damaged", "state-damaged")
+    assert second.message == "10.json is left out"
+    assert second.hint != first.hint

@@ -13,6 +13,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli.stage im
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.resolve import resolve
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire import report_to_json
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import Store
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.view import (
     DeviceView,
@@ -48,6 +49,7 @@ class Scene:
         self.models: dict[PciAddress, str] = {}
         self.status: dict[str, Any] = {"version": VERSION, "api_revision": API_REVISION}
         self.damaged: Optional[str] = None
+        self.known_bad = Loaded()
         self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusal: Optional[tuple[str, dict[str, Any]]] = None
@@ -68,6 +70,7 @@ class Scene:
             "Monitor": self._monitor,
             "Release": self._hand_over,
             "Reclaim": self._hand_over,
+            "Rearm": self._hand_over,
             "Clear": self._hand_over,
             "Pause": self._stand_back,
             "Resume": self._stand_back,
@@ -125,6 +128,7 @@ class Scene:
             "code": str(self._code),
             "root": root,
             "now": now,
+            "known_bad": lambda: self.known_bad,
         }
         return Surroundings(self.client, self.host.sysfs, self.store, self._described, look_options)
 
