@@ -75,10 +75,8 @@ class Keeper:
         """Go by another table from now on; what is no longer declared is let go."""
         self.table = table
         self._below = {}
-        for address, holder in self._holders.items():
+        for holder in self._holders.values():
             self._put_below_its_port(holder)
-            if address not in table.devices:
-                holder.failure = None  # another card may come to its place
         self.refresh_all()
 
     def take_over(self, grips: Mapping[PciAddress, Grip], rest: Mapping[int, ExitStack]) -> None:
@@ -152,7 +150,7 @@ class Keeper:
         holder = self._holders.get(address)
         if holder is not None:
             holder.ask()
-            holder.failure = None
+            holder.failure = None  # perhaps of another card
 
     def distrust(self, address: PciAddress, code: str, message: str) -> None:
         """Let a device go, and do not take it again before somebody trusts it."""

@@ -14,6 +14,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Identity
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Lease
 
@@ -344,6 +345,23 @@ def test_a_device_that_was_bound_anew_is_lent_without_a_word_of_what_was_before(
     host.bind(nic.address)
     helper.settle()
     assert helper.release(nic.address, "guest")[nic.address].failure is None
+
+
+def test_another_card_at_the_address_is_lent_without_a_word_of_the_one_before(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    helper.apply()
+    nic.function.broken = False
+    host.unplug(nic.address)
+    helper.settle()
+    host.add("0000:02:00.0", identity=Identity("10de", "2204", "10de", "1467", "030000"))
+    helper.settle()
+    assert nic.address not in helper.devices()
+    lent = helper.release(nic.address, "guest")[nic.address]
+    assert (lent.failure, lent.quarantined) == (None, None)
 
 
 def test_a_device_that_did_not_come_back_is_forgotten_when_it_is_pulled_out(
