@@ -38,6 +38,13 @@ notes:
     the number 2460.0 and V(0302) as 194. Such numbers are refused with the place they stand at.
   - Opening a device resets it. No guest and no other process has it open at that time, or the
     kernel refuses; it is then reported as V(busy) and left alone.
+  - A device in quarantine is left alone and reported as V(quarantined) or V(power-error), until
+    C(vfio-powerctl clear) is called on the host. It gets there when the host died while it was
+    asleep for the first time in a boot, when it reported an uncorrectable error, or when it did not
+    come back. RV(vfio.power.low_power_info#module:devices[].quarantined) says more.
+  - While the helper is paused (C(vfio-powerctl pause), a file C(/etc/vfio-power/off), or
+    C(vfio_power=off) on the kernel command line) rules are stored and no device is taken, which is
+    reported as V(paused) and excused.
 requirements:
   - Python 3.9 or newer on the host
   - root on the host

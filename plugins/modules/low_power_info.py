@@ -146,6 +146,11 @@ helper:
       returned: always
       type: int
       sample: 1
+    paused:
+      description: Why it holds nothing and takes nothing, whatever is declared, or null.
+      returned: always
+      type: str
+      sample: there is a file /etc/vfio-power/off
 devices:
   description:
     - The devices, in bus order.
@@ -324,6 +329,19 @@ devices:
         - holder: libvirt:guest1
           since: "2026-11-23T07:05:00Z"
           until: null
+    quarantined:
+      description:
+        - Why the helper does not take it again before C(vfio-powerctl clear), or null.
+        - The code is V(quarantined) where the host died while the device was asleep for the first
+          time in a boot, or where it reported an uncorrectable error; V(power-error) where it did
+          not come back.
+      returned: always
+      type: dict
+      sample:
+        code: power-error
+        message: >-
+          0000:65:00.0: did not come back from D3cold (runtime status active) when it was let go
+        since: "2026-11-23T07:05:00Z"
     quirks:
       description: What it is known not to take.
       returned: always

@@ -24,6 +24,15 @@ def main_pid(host: ManagedHost) -> int:
     return int(host.lab.ssh("systemctl show -P MainPID vfio-powerd").stdout)
 
 
+def uptime(host: ManagedHost) -> float:
+    """Seconds since the helper is up."""
+    script = (
+        "now=$(cut -d. -f1 /proc/uptime); then=$(systemctl show vfio-powerd"
+        " -P ActiveEnterTimestampMonotonic); echo $((now - then / 1000000))"
+    )
+    return float(host.lab.ssh(script).stdout)
+
+
 def kept(host: ManagedHost) -> int:
     """How many descriptors the service manager keeps for the helper."""
     return int(host.lab.ssh("systemctl show -P NFileDescriptorStore vfio-powerd").stdout)

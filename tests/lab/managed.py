@@ -32,6 +32,10 @@ rules, client = json.loads(sys.argv[1]), Client()
 for device in client.call("List", {})["devices"]:
     for holder in {lease["holder"] for lease in device["leases"]}:
         client.call("Reclaim", {"addresses": [device["address"]], "holder": holder})
+    if device.get("quarantined"):
+        client.call("Clear", {"addresses": [device["address"]]})
+if client.call("GetStatus").get("paused"):
+    client.call("Resume")
 wish = {"rules": rules, "exclude": [], "timeout": 60.0}
 wish["expected_generation"] = client.call("List", {})["generation"]
 answer = client.call("Apply", wish)
@@ -143,6 +147,11 @@ class ManagedHost(Outside):
         """Run low_power_info."""
         return self.module("low_power_info", **options)
 
+    def codes(self, card: str) -> dict[str, str]:
+        """The drift codes of a card and their severities, as low_power_info tells them."""
+        answer = self.info(devices=[{"address": self.address(card)}])
+        return {it["code"]: it["severity"] for it in answer["devices"][0]["drift"]}
+
     def play(self, playbook: str, *words: str, **variables: Any) -> Played:
         """Run a playbook, by path or by its name in the collection."""
         command = ["ansible-playbook", "-i", self.lab.inventory(), *words]
@@ -157,7 +166,9 @@ class ManagedHost(Outside):
         return played
 
     def put_back(self, rules: list[dict[str, Any]]) -> None:
-        """Bring the helper to these rules by its own socket, with no lease left, and wait.
+        """Bring the helper to these rules by its own socket, and wait.
+
+        No lease is left then, no device in quarantine, and no pause.
 
         Much quicker than a task; what modules and playbooks do is for tests to look at.
         """

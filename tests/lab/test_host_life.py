@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 
 from .declared import DELAY, GRACE, QUIET, REBIND, WAKEUP, main_rules, rule
+from .dying import uptime
 from .guests import guest, start_guest, stop_guest
 from .host import Lab
-from .managed import ManagedHost
 
 LAB = {"shape": "standard"}
 
@@ -19,25 +19,10 @@ UNBOUND_WITHIN = 1.0
 """Seconds in which somebody who takes the driver away has his shell back. It takes 0.1 s."""
 
 
-def codes(host: ManagedHost, card: str) -> dict[str, str]:
-    """The drift codes of a card and their severities."""
-    answer = host.info(devices=[{"address": host.address(card)}])
-    return {it["code"]: it["severity"] for it in answer["devices"][0]["drift"]}
-
-
 def fresh_devices(lab: Lab) -> Mapping[str, str]:
     """The cards that are there now."""
     lab.forget_devices()
     return lab.devices
-
-
-def uptime(host: ManagedHost) -> float:
-    """Seconds since the helper is up."""
-    script = (
-        "now=$(cut -d. -f1 /proc/uptime); then=$(systemctl show vfio-powerd"
-        " -P ActiveEnterTimestampMonotonic); echo $((now - then / 1000000))"
-    )
-    return float(host.lab.ssh(script).stdout)
 
 
 class TestGuests:
@@ -47,7 +32,7 @@ class TestGuests:
         assert answer
         assert main.openable("nic")
         with guest(main, "nic"):
-            assert codes(main, "nic") == {"leased": "excused"}
+            assert main.codes("nic") == {"leased": "excused"}
             assert not main.declare(*main_rules(main)).get("failed")
             assert main.held_by("nic") == {"qemu-system-x86"}
         main.ctl(f"reclaim {address} --holder demo/guest")
@@ -112,7 +97,7 @@ class TestQuirks:
             main.lab.ssh(f"head -c 64 /sys/bus/pci/devices/{address}/config > /dev/null")
             main.reaches("nic", "D0")
             main.lab.ssh("systemctl restart vfio-powerd")
-            assert codes(main, "nic") == {"awake-by-quirk": "excused"}
+            assert main.codes("nic") == {"awake-by-quirk": "excused"}
             main.ctl(f"rearm {address}")
             main.reaches("nic", "D3cold")
             refused = main.declare(rule(main, "nic", mode="entry"))
@@ -129,7 +114,7 @@ class TestBinding:
         took = main.unbind("nic")
         try:
             assert took < UNBOUND_WITHIN
-            assert codes(main, "nic") == {"not-bound": "drift"}
+            assert main.codes("nic") == {"not-bound": "drift"}
         finally:
             main.probe("nic")
         assert main.openable("nic"), "a guest gets its chance first"
@@ -185,7 +170,7 @@ class TestBoots:
         with guest(main, "nic"):
             main.reaches("disk", "D3cold", seconds=GRACE + 30)
             assert main.held_by("nic") == {"qemu-system-x86"}
-            assert codes(main, "nic") == {"busy": "excused"}
+            assert main.codes("nic") == {"busy": "excused"}
 
     def test_an_added_card_that_shifts_the_buses_is_not_taken_for_the_declared_one(self, main):
         declared = {card: main.address(card) for card in ("nic", "disk", "rng", "spare")}
@@ -196,7 +181,7 @@ class TestBoots:
             for card, address in declared.items():
                 stranger = here[address]
                 assert stranger != card, "the buses did not shift"
-                assert codes(main, address) == {"identity-changed": "drift"}
+                assert main.codes(address) == {"identity-changed": "drift"}
                 assert main.openable(stranger), f"{stranger} was taken for {card}"
         finally:
             main.lab.restart(shape="standard")

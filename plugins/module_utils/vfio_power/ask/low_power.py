@@ -132,6 +132,8 @@ def _predicted(task: Task, seen: HostView, lacking: list[str]) -> Answer:
 
 
 def _plan(merged: Declaration, seen: HostView) -> list[Step]:
+    if seen.helper.paused:
+        return []
     return plan(
         merged,
         Resolution(known=tuple(view.known for view in seen.devices if view.known)),
@@ -156,6 +158,8 @@ def _applied(task: Task, seen: HostView, ground: Ground) -> Answer:
 
 def _nothing_to_do(task: Task, seen: HostView) -> bool:
     """Tell whether the helper need not be asked: all is stored, done, and reached."""
+    if seen.helper.paused:
+        return False  # it looks at its off switch when it is asked to apply
     up_to_date = seen.helper.generation in (task.stored.generation, None)
     known = tuple(view.known for view in seen.devices if view.known)
     if task.differs or not up_to_date or known != task.loaded.known or seen.drifted:

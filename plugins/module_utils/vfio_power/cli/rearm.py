@@ -10,6 +10,7 @@ from argparse import Namespace
 from ..think.wire import Fields, report_from_json, report_to_json
 from ..words.mode import Mode
 from ..words.report import HoldReport
+from .lend import not_taken
 from .stage import DONE, REFUSED, Stage
 
 WITHIN = 150.0  # seconds; the helper answers after 120
@@ -24,8 +25,8 @@ def run(stage: Stage, options: Namespace) -> int:
         stage.say_json({"devices": [report_to_json(report) for report in reports]})
     for report in reports if not stage.as_json else ():
         stage.say(f"{report.address}  {_stands(report)}")
-    for failure in [report.failure for report in reports if report.failure is not None]:
-        stage.remark(f"{failure.message}. {failure.hint}".rstrip())
+    for failure in filter(None, map(not_taken, reports)):
+        stage.remark_failure(failure)
     return DONE if all(report.engaged is not Mode.NONE for report in reports) else REFUSED
 
 

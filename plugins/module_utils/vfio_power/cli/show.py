@@ -148,6 +148,12 @@ def _leases(device: DeviceView, _view: HostView) -> Iterator[str]:
         yield f"to {lease.holder} since {wording.when(lease.since)}, until {end}"
 
 
+def _quarantine(device: DeviceView, _view: HostView) -> Iterator[str]:
+    why = device.hold.quarantined if device.hold else None
+    if why is not None:
+        yield f"since {wording.when(why.since)}: {why.message}"
+
+
 def _unit(device: DeviceView, _view: HostView) -> Iterator[str]:
     if len(device.unit) > 1:
         yield f"{_spelled(device.unit)} (released and taken together)"
@@ -172,6 +178,7 @@ ROWS: Sequence[tuple[str, Callable[[DeviceView, HostView], Iterator[str]]]] = (
     ("re-entry", _reentry),
     ("quirk", _quirks),
     ("lease", _leases),
+    ("quarantine", _quarantine),
     ("unit", _unit),
     ("power set", _power_set),
 )

@@ -23,6 +23,7 @@ _COLOURS = {
     "breaker-open": "red",
     "refused": "red",
     "entered": "green",
+    "quarantined": "red",
 }
 
 

@@ -173,6 +173,10 @@ _EVENTS: Mapping[str, Optional[str]] = {
     "rearmed": "may be entered once more",
     "leased": "leased to {detail}",
     "lease-ended": "lease of {detail} ended",
+    "stuck": "stuck: {detail}",
+    "failed": None,
+    "quarantined": "quarantined: {detail}",
+    "cleared": "trusted again",
     "bound": "bound to {driver}",
     "unbound": "taken off {driver}",
 }

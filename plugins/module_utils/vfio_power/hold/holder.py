@@ -83,16 +83,6 @@ class Holder:
         """Tell whether a worker has the device right now."""
         return self.state in policy.BUSY
 
-    @property
-    def lost(self) -> bool:
-        """Tell whether the device did not come back when it was let go."""
-        return self.failure is not None and self.failure.code == "power-error"
-
-    def forget_lost(self) -> None:
-        """Trust it again: a driver has taken the device since, or it is gone."""
-        if self.lost:
-            self.failure = None
-
     def take_over(self, grip: Grip, record: Optional[Record]) -> None:
         """Go on with a device from where another helper left it, without a call to it."""
         record = record or Record(State.UNSURE)
@@ -235,12 +225,20 @@ class Holder:
     def _watch(self, grip: Grip) -> None:
         self._around.watch(grip.counters.wake.fileno(), self.look_for_wake)
         self._around.watch(grip.counters.request.fileno(), self._requested)
+        self._around.watch(grip.counters.error.fileno(), self._failed)
 
     def _unwatch(self) -> None:
         if self.grip is not None:
             self._around.unwatch(self.grip.counters.wake.fileno())
             self._around.unwatch(self.grip.counters.request.fileno())
+            self._around.unwatch(self.grip.counters.error.fileno())
 
     def _requested(self) -> None:
         if self.grip is not None and drain(self.grip.counters.request):
             self._keeping.happened(self, "requested")
+
+    def _failed(self) -> None:
+        """Tell of an error once, undrained: a helper that takes over has to hear of it as well."""
+        if self.grip is not None:
+            self._around.unwatch(self.grip.counters.error.fileno())
+            self._keeping.happened(self, "failed")

@@ -40,8 +40,12 @@ class Surroundings(Protocol):
         key: str,
         work: Callable[[], T],
         done: Callable[[Optional[T], Optional[Exception]], None],
+        begun: Optional[Callable[[], None]] = None,
     ) -> None:
-        """Run ``work`` in a worker, one at a time per key; ``done`` runs in the loop's thread."""
+        """Run ``work`` in a worker, one at a time per key; ``done`` runs in the loop's thread.
+
+        So does ``begun``, once a worker has taken it.
+        """
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call back while the descriptor is readable."""

@@ -20,7 +20,7 @@ from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Rule
 from ..words.errors import VfioPowerError
-from ..words.facts import Facts
+from ..words.facts import Facts, Identity
 from ..words.quirk import Kind
 
 
@@ -38,6 +38,11 @@ class Table(NamedTuple):
         """Return the rule that a device is under, or None."""
         known = self.known.get(address)
         return self.declaration.rule(known.rule) if known else None
+
+    def identity(self, address: PciAddress) -> Optional[Identity]:
+        """Return which card is at an address, or which was; None where nobody knows."""
+        facts, known = self.devices.get(address), self.known.get(address)
+        return facts.identity if facts else known.identity if known else None
 
     def has_quirk(self, address: PciAddress, kind: Kind) -> bool:
         """Tell whether a device has a quirk of that kind."""

@@ -27,13 +27,13 @@ class Case(NamedTuple):
     power: Optional[Power] = None
     hold: Optional[HoldReport] = None
     helper: str = RUNNING
+    paused: str = ""  # why the helper stands back
     host: HostFacts = HostFacts()
     opened_by: tuple[str, ...] = ()  # "qemu-system-x86 (pid 812)"; the helper is not among them
     group_drivers: Mapping[PciAddress, str] = {}  # others of its IOMMU group on host drivers
     blockers: tuple[str, ...] = ()  # what is awake with it, as far as the caller could see
     now: float = 0.0  # seconds since the epoch
     settle: float = 5.0  # seconds that a device gets to fall asleep
-    patience: float = 30.0  # seconds after which a call into the kernel counts as stuck
 
     @property
     def held(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Optional
 from ..words.mode import Expect, Mode
 from ..words.report import Drift
 from .codes import found
+from .deadlines import deadline_of
 from .drift_case import RUNNING, Case, lasting, seconds
 from .reentry import BUCKET, Breaker
 
@@ -20,11 +21,29 @@ from .reentry import BUCKET, Breaker
 def stuck(case: Case) -> Optional[Drift]:
     """Find a call into the kernel that does not return."""
     running = case.hold.running if case.hold else None
-    if running is None or running.seconds is None or running.seconds <= case.patience:
+    if running is None or running.seconds is None:
+        return None
+    if running.seconds <= deadline_of(running.call):
         return None
     lasting = seconds(running.seconds)
     message = f"{case.subject}: {running.call} has not returned from the kernel for {lasting}"
     return found("stuck", message, "Look at the kernel log; the device may hang in a reset")
+
+
+def quarantined(case: Case) -> Optional[Drift]:
+    """Find a device that is not trusted, declared or not: somebody has to look at it."""
+    why = case.hold.quarantined if case.hold else None
+    if why is None:
+        return None
+    look = _LOOK.get(why.code, _LOOK["quarantined"])
+    hint = f"{look}; to trust it again: vfio-powerctl clear {case.address}"
+    return found(why.code, f"{why.message}; it is not taken again before it is cleared", hint)
+
+
+_LOOK = {
+    "quarantined": "Look at the kernel log, also of the boot before",
+    "power-error": "Look at the kernel log, often only a cold start helps",
+}
 
 
 def leased(case: Case) -> Optional[Drift]:
@@ -61,6 +80,14 @@ def busy(case: Case) -> Optional[Drift]:
         message = f"{case.subject} was in use by somebody else when the helper wanted to open it"
         return found("busy", message, hint)
     return None
+
+
+def paused(case: Case) -> Optional[Drift]:
+    """Find a device that is not held because nothing is: no fault of its own."""
+    if not case.paused or case.rule is None or not case.rule.holds:
+        return None
+    message = f"{case.subject} is not held while the helper is paused: {case.paused}"
+    return found("paused", message, "When that is over: vfio-powerctl resume")
 
 
 def failed(case: Case) -> Optional[Drift]:

@@ -25,6 +25,9 @@ class HostCase(NamedTuple):
     declaration: Declaration = Declaration()
     matched: Mapping[str, int] = {}  # rule name: how many devices it found
     quirks_damaged: str = ""  # as damaged, of the files that tell what devices do not take
+    paused: str = ""  # why the helper stands back
+    workers: int = 0
+    stuck: int = 0  # workers that hang in the kernel
 
 
 def judge_host(case: HostCase) -> list[Drift]:
@@ -32,6 +35,8 @@ def judge_host(case: HostCase) -> list[Drift]:
     told = (
         _helper_down(case),
         _api_mismatch(case) or _outdated(case),
+        _stuck(case),
+        _paused(case),
         _damaged(case),
         _quirks_damaged(case),
     )
@@ -67,6 +72,23 @@ def _outdated(case: HostCase) -> Optional[Drift]:
 
 def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".") if part.isdecimal()]
+
+
+def _stuck(case: HostCase) -> Optional[Drift]:
+    if not case.workers or case.stuck < case.workers:
+        return None
+    message = (
+        f"all {case.workers} workers of the helper hang in the kernel:"
+        " no device can be taken or let go"
+    )
+    return found("stuck", message, "Look at the kernel log; the devices that are stuck say in what")
+
+
+def _paused(case: HostCase) -> Optional[Drift]:
+    if not case.paused:
+        return None
+    message = f"the helper is paused, it holds nothing and takes nothing: {case.paused}"
+    return found("paused", message, "When that is over: vfio-powerctl resume")
 
 
 def _damaged(case: HostCase) -> Optional[Drift]:

@@ -68,7 +68,7 @@ def plan(
 
 def _untouchable(entry: Optional[Known], facts: Optional[Facts], hold: HoldReport) -> bool:
     """Tell whether nothing is done to a device whatever is declared."""
-    if facts is None or not facts.vfio or hold.leases:
+    if facts is None or not facts.vfio or hold.leases or hold.quarantined:
         return True
     if entry is not None and is_stranger(entry, facts):
         return True

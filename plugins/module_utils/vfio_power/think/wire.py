@@ -17,7 +17,16 @@ from ..words.address import PciAddress
 from ..words.errors import InputError, Problem
 from ..words.holder import parse_holder
 from ..words.mode import Mode
-from ..words.report import Drift, Failure, HoldReport, Lease, Reentries, Running, Wakes
+from ..words.report import (
+    Drift,
+    Failure,
+    HoldReport,
+    Lease,
+    Quarantined,
+    Reentries,
+    Running,
+    Wakes,
+)
 from .parse_values import is_number
 
 T = TypeVar("T")
@@ -37,6 +46,7 @@ def report_to_json(report: HoldReport) -> dict[str, Any]:
         "leases": [lease_to_json(lease) for lease in report.leases],
         "running": _plain(report.running),
         "failure": _plain(report.failure),
+        "quarantined": _plain(report.quarantined),
     }
 
 
@@ -58,6 +68,7 @@ def report_from_json(value: object, place: str = "device") -> HoldReport:
         leases=fields.each("leases", lease_from_json),
         running=fields.inner("running", _running_from_json),
         failure=fields.inner("failure", _failure_from_json),
+        quarantined=fields.inner("quarantined", quarantined_from_json),
     )
 
 
@@ -83,7 +94,9 @@ def drift_to_json(drift: Drift) -> dict[str, str]:
     return dict(drift._asdict())
 
 
-def _plain(value: Union[Wakes, Reentries, Running, Failure, None]) -> Optional[dict[str, Any]]:
+def _plain(
+    value: Union[Wakes, Reentries, Running, Failure, Quarantined, None],
+) -> Optional[dict[str, Any]]:
     return None if value is None else dict(value._asdict())
 
 
@@ -125,6 +138,16 @@ def _failure_from_json(value: object, place: str) -> Failure:
         hint=fields.get("hint", str, ""),
         operation=fields.get("operation", str, ""),
         errno=fields.get("errno", str, ""),
+    )
+
+
+def quarantined_from_json(value: object, place: str = "quarantined") -> Quarantined:
+    """Read why a device is not taken any more."""
+    fields = Fields(value, place)
+    return Quarantined(
+        code=fields.get("code", str, "quarantined"),
+        message=fields.get("message", str, ""),
+        since=fields.number("since") or 0.0,
     )
 
 

@@ -15,7 +15,7 @@ from ..think.wire import drift_to_json
 from ..words.declaration import Rule
 from ..words.facts import Power
 from ..words.quirk import Quirk
-from ..words.report import Lease, Reentries, Wakes
+from ..words.report import Lease, Quarantined, Reentries, Wakes
 from .view import DeviceView, HostView, Opener
 
 Document = dict[str, Any]
@@ -49,6 +49,7 @@ def helper_document(view: HostView) -> Document:
         "running": None if helper.state == "unknown" else helper.state == "running",
         "version": helper.version or None,
         "api_revision": helper.api_revision,
+        "paused": helper.paused or None,
     }
 
 
@@ -80,6 +81,7 @@ def device_document(view: DeviceView, *, asked: bool = True) -> Document:
         "reentries": _reentries(hold.reentries) if hold and hold.reentries else None,
         "opened_by": [_opener(opener) for opener in view.opened_by],
         "lease": [_lease(lease) for lease in hold.leases] if hold else [],
+        "quarantined": _quarantined(hold.quarantined) if hold and hold.quarantined else None,
         "quirks": [_quirk(quirk) for quirk in view.quirks],
         "drift": [drift_to_json(drift) for drift in view.drift],
     }
@@ -119,3 +121,7 @@ def _quirk(quirk: Quirk) -> Document:
 
 def _lease(lease: Lease) -> Document:
     return {"holder": lease.holder, "since": iso(lease.since), "until": iso(lease.until)}
+
+
+def _quarantined(why: Quarantined) -> Document:
+    return {"code": why.code, "message": why.message, "since": iso(why.since)}

@@ -238,6 +238,7 @@ def _device_drift(
         power=view.power,
         hold=view.hold,
         helper=RUNNING if ground.answer.helper.answered else DOWN,
+        paused=ground.answer.helper.paused,
         host=ground.host,
         group_drivers=host_drivers(view.address, ground.devices),
         opened_by=tuple(str(opener) for opener in view.opened_by),
@@ -254,9 +255,12 @@ def _host_drift(ground: _Ground, damaged: str) -> tuple[Drift, ...]:
         helper=RUNNING if helper.state == "unknown" else helper.state,
         api_revision=helper.api_revision,
         version=helper.version,
+        paused=helper.paused,
         quirks_damaged=ground.known_bad.damaged,
         damaged=told if damaged in told else f"{damaged} {told}".rstrip(),
         declaration=ground.declaration,
         matched=ground.resolution.matched,
+        workers=helper.workers,
+        stuck=helper.stuck,
     )
     return tuple(judge_host(case))

@@ -13,8 +13,10 @@ from typing import NamedTuple
 from ..think.parse_values import Problems
 from ..think.quirks import SHIPPED, read_quirks
 from ..words.quirk import Quirk
+from .standby import ETC
 
-FOLDER = "/etc/vfio-power/quirks.d"
+QUIRKS = "quirks.d"
+FOLDER = f"{ETC}/{QUIRKS}"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 

@@ -38,6 +38,9 @@ class HelperView(NamedTuple):
     api_revision: Optional[int] = None
     pid: Optional[int] = None
     generation: Optional[int] = None  # of the declaration that it goes by
+    paused: str = ""  # why it holds nothing and takes nothing
+    workers: int = 0
+    stuck: int = 0  # workers that hang in the kernel
     trouble: str = ""  # why it could not be asked, as a sentence with a next step
 
     @property

@@ -65,6 +65,14 @@ class Failure(NamedTuple):
         return self.code == "power-error" or self.operation == "close"
 
 
+class Quarantined(NamedTuple):
+    """Why a device is not taken any more, until somebody clears it."""
+
+    code: str  # the drift code it is told as: quarantined or power-error
+    message: str
+    since: float  # seconds since the epoch
+
+
 class HoldReport(NamedTuple):
     """One device as the helper sees it, from memory; the kernel is not asked."""
 
@@ -82,6 +90,7 @@ class HoldReport(NamedTuple):
     leases: tuple[Lease, ...] = ()
     running: Optional[Running] = None
     failure: Optional[Failure] = None
+    quarantined: Optional[Quarantined] = None
 
 
 class Drift(NamedTuple):

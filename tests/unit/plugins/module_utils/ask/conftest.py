@@ -75,7 +75,7 @@ class Place:
             [],
             self.host.sysfs,
             self.host.dev,
-            quirks=str(self.quirks),
+            etc=str(self.folder),
         )
         daemon.begin()
         self._thread = threading.Thread(target=daemon.loop.run)

@@ -134,6 +134,46 @@ def test_check_mode_without_the_helper_names_the_devices_that_opening_resets(pla
     assert any("resets" in warning and NIC in warning for warning in answer.warnings)
 
 
+def test_a_paused_helper_takes_nothing_and_nothing_is_predicted(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.ground().client.call("Pause")
+    for check in (True, False):
+        answer = place.low_power(entry(), check=check)
+        assert not answer.failure
+        assert device_of(answer)["drift"] == ["paused"]
+        assert not device_of(answer)["held"]
+    assert not calls_of(place)
+    assert not place.low_power(entry()).result["changed"]
+
+
+def test_the_off_switch_is_looked_at_by_a_run_that_has_nothing_else_to_do(place):
+    place.host.add(NIC)
+    (place.folder / "off").touch()
+    place.start_helper()
+    assert not device_of(place.low_power(entry()))["held"]
+    (place.folder / "off").unlink()
+    answer = place.low_power(entry())
+    assert answer.result["changed"]
+    assert device_of(answer)["engaged"] == "entry"
+
+
+def test_a_device_in_quarantine_is_left_alone_and_fails_the_task(place):
+    nic = place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    place.host.lose(nic.address)
+    place.low_power({"address": NIC, "mode": "none"}, fail_on_drift=False)
+    calls = calls_of(place)
+    for check in (True, False):
+        answer = place.low_power(entry(), check=check)
+        assert device_of(answer)["drift"] == ["power-error"]
+        assert device_of(answer)["after"] == {**device_of(answer)["before"], "mode": "entry"}
+        assert "vfio-powerctl clear" in answer.failure
+    assert calls_of(place) == calls
+    assert not place.low_power(entry()).result["changed"]
+
+
 def test_a_diff_shows_the_rule_and_each_device(place):
     place.host.add(NIC)
     place.start_helper()

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Failure
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
+    Failure,
+    Quarantined,
+)
 
 from ..fake.host import FakeDevice
 from ..touch.scene import Scene
@@ -46,6 +49,17 @@ def test_a_device_that_is_awake_all_the_same_is_no_success(
         ran = ctl(scene, "rearm", "03:00.0")
     assert (ran.status, ran.out) == (1, f"0000:03:00.0  {said}\n")
     assert complaint in ran.err
+
+
+def test_a_device_in_quarantine_is_not_rearmed_and_the_way_out_is_named(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    why = Quarantined("quarantined", "0000:03:00.0: the host died", 0.0)
+    scene.hold(nic, rule="nics", held=False, quarantined=why)
+    with scene.serve():
+        ran = ctl(scene, "rearm", "03:00.0")
+    assert ran.status == 1
+    assert "vfio-powerctl clear 0000:03:00.0" in ran.err
 
 
 def test_json_has_the_device(scene: Scene, nic: FakeDevice) -> None:

@@ -14,7 +14,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar
 
@@ -52,6 +52,18 @@ class Clock:
         return time.clock_gettime(time.CLOCK_BOOTTIME) + self.ahead
 
 
+class Manager(Notifier):
+    """A service manager that remembers the last line of status it was told."""
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        super().__init__(environ)
+        self.status_line = ""
+
+    def _tell(self, words: Mapping[str, str]) -> None:
+        self.status_line = words.get("STATUS", self.status_line)
+        super()._tell(words)
+
+
 class Applied(NamedTuple):
     """What Apply answered."""
 
@@ -68,7 +80,6 @@ class Helper:
         self.host = host
         self.clock = Clock()
         self.state, self.run = folder / "state", folder / "run"
-        self.quirks = folder / "quirks.d"
         self.run.mkdir()
         self.environ = {
             "STATE_DIRECTORY": str(self.state),
@@ -76,6 +87,9 @@ class Helper:
             **{f"VFIO_POWER_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self.client = Client(str(folder / "socket"), timeout=PATIENCE)
+        self.etc = folder / "etc"
+        self.quirks = self.etc / "quirks.d"
+        self.etc.mkdir()
         self.store = FakeFdStore(host.kernel)
         self._thread: Optional[threading.Thread] = None
 
@@ -88,12 +102,13 @@ class Helper:
         listener.listen()
         host = self.host
         self.uevents = host.uevents()
+        self.manager = Manager(dict(self.environ))
         self.daemon = Daemon(
             listener,
             self.uevents,
             host.kernel,
             self.environ,
-            Notifier(dict(self.environ)),
+            self.manager,
             self.store,
             self.store.hand_over(),
             host.sysfs,
@@ -101,7 +116,7 @@ class Helper:
             self.clock,
             self.clock.uptime,
             lambda: 0.5,  # waits are neither shorter nor longer than declared
-            str(self.quirks),
+            str(self.etc),
         )
         self.daemon.begin()
         self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")
@@ -135,9 +150,20 @@ class Helper:
     def boot(self) -> None:
         """Stop it and start it again in another boot, which empties /run."""
         self.stop()
+        self.next_boot()
+        self.start()
+
+    def die(self) -> None:
+        """Let the host die with the helper on it, and come up again without it."""
+        self.kill()
+        self.store.clear()
+        self.next_boot()
+
+    def next_boot(self) -> None:
+        """Leave what survives a boot, and that is not /run."""
         shutil.rmtree(self.run)
         self.run.mkdir()
-        self.start()
+        self.environ["BOOT_ID"] = self.environ.get("BOOT_ID", "") + "1"
 
     def _end(self) -> None:
         assert self._thread is not None

@@ -142,7 +142,7 @@ class World:
         self.watched[fd] = callback
 
     def unwatch(self, fd: int) -> None:
-        del self.watched[fd]
+        self.watched.pop(fd, None)
 
 
 def drained(grip: Grip) -> bool:

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.deadlines import (
+    DEADLINES,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import (
     Case,
     drifted,
     judge,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import Action
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Known,
     Match,
@@ -30,6 +34,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     Failure,
     HoldReport,
     Lease,
+    Quarantined,
     Reentries,
     Running,
     Wakes,
@@ -145,14 +150,14 @@ def test_neighbours_on_host_drivers_are_named_while_the_device_is_not_held():
 
 
 @pytest.mark.parametrize(
-    "code", ["unsupported", "kernel-refused", "node-denied", "power-error", "group-not-viable"]
+    "code", ["unsupported", "kernel-refused", "node-denied", "group-not-viable"]
 )
 def test_what_the_helper_could_not_do_is_passed_on(code):
     failure = Failure(code, "0000:65:00.0: cannot open: EIO", "Look at the slot", "open", "EIO")
     hold = UNHELD._replace(state="refused", failure=failure)
     drift = the_one(hold=hold, power=AWAKE)
     assert drift == (code, "drift", failure.message, failure.hint)
-    assert codes(NONE, hold=hold) == ([code] if code == "power-error" else [])
+    assert codes(NONE, hold=hold) == []
 
 
 def test_a_failure_without_a_next_step_gets_one():
@@ -195,26 +200,56 @@ def test_a_guest_is_excused_where_the_device_is_only_looked_at():
 
 
 def test_a_call_that_does_not_return_is_stuck():
-    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70, 70.0))
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 91, 91.0))
     drift = the_one(hold=hold, power=AWAKE)
     assert (drift.code, drift.severity) == ("stuck", "drift")
-    assert "open has not returned from the kernel for 70 s" in drift.message
-    assert codes(hold=hold, power=AWAKE, patience=120.0) == ["mode-mismatch"]
+    assert "open has not returned from the kernel for 91 s" in drift.message
+    hold = hold._replace(running=Running("open", NOW - 70, 70.0))  # a dead function takes that long
+    assert codes(hold=hold, power=AWAKE) == ["mode-mismatch"]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_call_has_a_deadline_that_outlasts_the_kernels_own(action):
+    assert 60 < DEADLINES[action.value] < 180
 
 
 @pytest.mark.parametrize("step", [-3600, 3600])
 def test_setting_the_clock_neither_makes_a_call_stuck_nor_hides_that_it_is(step):
-    for lasting, code in ((2.0, "mode-mismatch"), (70.0, "stuck")):
+    for lasting, code in ((2.0, "mode-mismatch"), (91.0, "stuck")):
         running = Running("open", NOW - lasting, lasting)
         hold = UNHELD._replace(state="taking", running=running)
         assert codes(hold=hold, power=AWAKE, now=NOW + step) == [code]
 
 
 def test_a_call_that_waits_for_its_turn_is_not_stuck():
-    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 70))
+    hold = UNHELD._replace(state="taking", running=Running("open", NOW - 900))
     drift = the_one(hold=hold, power=AWAKE)
     assert drift.code == "mode-mismatch"
     assert drift.message.endswith("; open waits until another call has returned")
+
+
+def test_a_device_that_is_not_held_while_the_helper_is_paused_is_excused():
+    refused = UNHELD._replace(failure=Failure("kernel-refused", "no"))
+    for hold in (UNHELD, RESERVED, refused, None):
+        drift = the_one(hold=hold, power=AWAKE, paused="it was asked to")
+        assert (drift.code, drift.severity) == ("paused", "excused")
+        assert "it was asked to" in drift.message
+    assert codes(NONE, expect="asleep", paused="it was asked to") == ["not-as-expected"]
+    lost = Power("D3cold", "active", "auto")
+    assert codes(hold=UNHELD, power=lost, paused="it was asked to") == ["power-error"]
+
+
+@pytest.mark.parametrize("code", ["quarantined", "power-error"])
+def test_a_device_in_quarantine_is_told_until_it_is_cleared(code):
+    why = Quarantined(code, "0000:65:00.0: the host died", NOW)
+    lent = (Lease(HERE, "guest/web", NOW),)
+    for hold in (UNHELD, UNHELD._replace(leases=lent), UNHELD._replace(state="refused")):
+        drift = the_one(hold=hold._replace(quarantined=why), power=AWAKE)
+        assert (drift.code, drift.severity) == (code, "drift")
+        assert why.message in drift.message
+        assert "vfio-powerctl clear 0000:65:00.0" in drift.hint
+    undeclared = UNHELD._replace(rule=None, quarantined=why)
+    assert codes(rule=None, known=None, hold=undeclared) == [code]
 
 
 def test_a_device_that_is_held_without_being_declared_is_told():
@@ -345,12 +380,6 @@ def test_a_device_that_did_not_come_back_is_told_though_it_is_lent_or_not_declar
     assert codes(hold=lent, power=lost) == ["power-error"]
     assert codes(**undeclared, hold=lent, power=lost) == ["power-error"]
     assert codes(**undeclared, hold=None, power=lost) == ["power-error"]
-    failure = Failure("power-error", "0000:65:00.0: did not come back", "Reset it")
-    for hold in (lent, UNHELD):
-        hold = hold._replace(failure=failure)
-        assert codes(**undeclared, hold=hold, power=AWAKE) == ["power-error"]
-        assert codes(hold=hold, power=AWAKE) == ["power-error"]
-        assert codes(**undeclared, hold=hold, facts=None, power=None) != ["power-error"]
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,17 @@ def test_an_older_helper_that_is_understood_is_outdated_only():
     assert told(version="99.0.0") == []
 
 
+def test_a_helper_that_stands_back_is_excused_and_says_why():
+    (drift,) = judge_host(WELL._replace(paused="there is a file /etc/vfio-power/off"))
+    assert (drift.code, drift.severity) == ("paused", "excused")
+    assert "/etc/vfio-power/off" in drift.message
+
+
+def test_a_helper_of_which_all_workers_hang_is_stuck():
+    assert told(workers=16, stuck=15) == []
+    assert told(workers=16, stuck=16) == [("stuck", "drift")]
+
+
 def test_a_damaged_file_is_told_as_it_was_found():
     (drift,) = judge_host(WELL._replace(damaged="declared.json is not JSON."))
     assert (drift.code, drift.severity) == ("state-damaged", "drift")

@@ -23,6 +23,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     Failure,
     HoldReport,
     Lease,
+    Quarantined,
     Reentries,
     Running,
     Wakes,
@@ -44,6 +45,7 @@ FULL = HoldReport(
     leases=(Lease(CARD, "guest/web", 1700000003.0, 1700000009.0, 12.5), Lease(CARD, "me", 1.0)),
     running=Running("exit", 1700000004.0, 1.5),
     failure=Failure("kernel-refused", "no", "try", "open", "EBUSY"),
+    quarantined=Quarantined("power-error", "gone", 1700000006.0),
 )
 
 
@@ -104,6 +106,7 @@ def test_the_interface_names_every_field_that_travels() -> None:
         "Lease": Lease,
         "Running": Running,
         "Failure": Failure,
+        "Quarantined": Quarantined,
     }
     for name, kind in kinds.items():
         assert tuple(re.findall(r"(\w+):", types[name])) == kind._fields

@@ -71,6 +71,9 @@ class Scene:
             "Release": self._hand_over,
             "Reclaim": self._hand_over,
             "Rearm": self._hand_over,
+            "Clear": self._hand_over,
+            "Pause": self._stand_back,
+            "Resume": self._stand_back,
         }
         self._serving = Serving(self.folder, methods)
         return self._serving
@@ -161,5 +164,14 @@ class Scene:
             call.error(*self.refusal)
             return
         asked = [PciAddress.parse(address) for address in call.parameters["addresses"]]
+        if call.parameters.get("all"):
+            asked = sorted(self.reports)
         found = [self.reports.get(address, HoldReport(address)) for address in asked]
         call.reply({"devices": [report_to_json(report) for report in found]})
+
+    def _stand_back(self, call: Call) -> None:
+        self.asked.append((call.method.rpartition(".")[2], dict(call.parameters)))
+        if self.refusal is not None:
+            call.error(*self.refusal)
+            return
+        call.reply({"devices": self._devices(), "paused": self.status.get("paused")})

@@ -33,11 +33,11 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.record
     Record,
     Records,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sealed import seal
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import (
     DECLARED,
     DEVICES,
     Store,
-    seal,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (

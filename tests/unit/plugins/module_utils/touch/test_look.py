@@ -346,6 +346,7 @@ def test_a_device_is_written_down_with_all_that_is_known(scene: Scene) -> None:
         },
         "opened_by": [],
         "lease": [{"holder": "guest/web", "since": "2023-11-14T22:13:20Z", "until": None}],
+        "quarantined": None,
         "quirks": [],
     }
 
