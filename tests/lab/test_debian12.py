@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from .declared import DELAY, HELPER, main_rules
+from .dying import kills
+from .sandbox import exposure
 
 LAB = {"shape": "small", "debian": "12"}
 
@@ -21,9 +23,17 @@ def test_the_second_converge_changes_nothing(converged):
     assert played.changed == 0, played.output
 
 
+def test_the_service_is_hardly_exposed(converged):
+    assert exposure(converged) <= 1.0
+
+
 def test_a_stranger_is_seen_and_the_device_goes_back(converged):
     converged.reaches("nic", "D3cold")
     converged.lab.ssh(f"lspci -s {converged.address('nic')}")
     converged.reaches("nic", "D3cold", seconds=DELAY + 10)
     (nic,) = converged.info(devices=[{"address": converged.address("nic")}])["devices"]
     assert nic["wakes"]["foreign"] == 1
+
+
+def test_killed_at_any_moment_it_reaches_what_is_declared(converged):
+    kills(converged, times=20)

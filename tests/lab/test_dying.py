@@ -17,10 +17,11 @@ DEATHS = {
     "killed": "systemctl kill -s KILL vfio-powerd",
     "restarted": "systemctl restart vfio-powerd",
     "under a new manager": "systemctl daemon-reexec; systemctl kill -s KILL vfio-powerd",
-    "out of memory": "systemctl set-property --runtime vfio-powerd MemoryMax=2M MemorySwapMax=0;"
-    " vfio-powerctl list >/dev/null; sleep 0.1; while [ $(systemctl show -P Result vfio-powerd) !="
-    " oom-kill ]; do vfio-powerctl list >/dev/null; done;"
-    " systemctl set-property --runtime vfio-powerd MemoryMax=infinity",
+    "out of memory": "pid=$(systemctl show -P MainPID vfio-powerd);"
+    " systemctl set-property --runtime vfio-powerd MemoryMax=2M MemorySwapMax=0;"
+    ' until dmesg | grep -q "out of memory: Killed process $pid ";'
+    " do vfio-powerctl list >/dev/null; done;"
+    " systemctl set-property --runtime vfio-powerd MemoryMax=128M",
 }
 
 
@@ -54,6 +55,23 @@ def test_a_wake_while_nobody_was_there_is_counted(main: ManagedHost) -> None:
 
 def test_killed_at_any_moment_it_reaches_what_is_declared(main: ManagedHost) -> None:
     kills(main, times=20)
+
+
+def test_devices_sleep_on_while_the_host_suspends_and_resumes_its_devices(
+    main: ManagedHost,
+) -> None:
+    before = main.seen(*CARDS)
+    # The kernel's own test of the way there and back, without the power going in between.
+    main.lab.ssh("echo devices > /sys/power/pm_test; echo freeze > /sys/power/state")
+    for card, state in {"nic": "D3cold", "disk": "D3cold", "rng": "D3hot"}.items():
+        main.reaches(card, state, seconds=DELAY + 20)
+    after = main.seen(*CARDS)
+    assert {card: it.active_ms for card, it in after.items() if it.runtime_status != "active"} == {
+        card: it.active_ms for card, it in before.items() if it.runtime_status != "active"
+    }
+    assert not any(main.openable(card) for card in CARDS)
+    answer = main.info()
+    assert not answer["drifted"], answer["drift"]
 
 
 def test_a_stop_lets_all_devices_go_side_by_side(main: ManagedHost) -> None:

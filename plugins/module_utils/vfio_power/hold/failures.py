@@ -9,10 +9,11 @@ import errno
 import os
 from itertools import product
 
+from ..think.policy import Action
 from ..touch.backends import GroupNotViable
 from ..words.address import PciAddress
 from ..words.errors import KernelRefused, Unsupported, VfioPowerError
-from ..words.facts import Facts
+from ..words.facts import Facts, Power
 from ..words.report import Failure
 
 _NODES = {
@@ -37,12 +38,48 @@ _CODES = {
 for what the errno does not say."""
 
 
+_WHEN = {
+    Action.TAKE: "when it was opened",
+    Action.ENTER: "and was to sleep again",
+    Action.ENTER_WITH_WAKEUP: "and was to sleep again",
+    Action.EXIT: "when low power was ended",
+    Action.LET_GO: "when it was let go",
+}
+_BEFORE_A_GUEST = "Look at the kernel log; reset it and bind it anew before a guest gets it"
+
+
 class NotOurs(VfioPowerError):
     """The device is not the declared one, or not there to be taken; ``code`` says which."""
 
     def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(message, hint)
         self.code = code
+
+
+def lost(address: PciAddress, power: Power, action: Action) -> NotOurs:
+    """Say that a device did not come back."""
+    return NotOurs(
+        "power-error",
+        f"{address}: did not come back from {power.power_state} (runtime status"
+        f" {power.runtime_status}) {_WHEN[action]}",
+        _BEFORE_A_GUEST,
+    )
+
+
+def silent(address: PciAddress, action: Action) -> NotOurs:
+    """Say that a device looks well and does not answer."""
+    message = f"does not answer any more, its config space was all ones {_WHEN[action]}"
+    return NotOurs("power-error", f"{address}: {message}", _BEFORE_A_GUEST)
+
+
+def explains(power: Power, refused: KernelRefused) -> bool:
+    """Tell whether a device was refused because it is lost, and not because somebody has it.
+
+    What another one does with it is not ours to judge. But a node answers EINVAL to both.
+    """
+    if _code(refused) == "busy":
+        return refused.number == errno.EINVAL and power.runtime_status == "error"
+    return power.lost
 
 
 def failure_of(error: Exception, address: PciAddress, facts: Facts | None, dev: str) -> Failure:
@@ -72,7 +109,7 @@ def _not_ours(error: NotOurs) -> Failure:
 
 
 def _refusal(error: KernelRefused, facts: Facts | None, dev: str) -> Failure:
-    code = _CODES.get((error.operation, error.number), "kernel-refused")
+    code = _code(error)
     message, hint = error.message, error.hint
     if code == "node-denied" and facts is not None:
         path = f"{dev}/{_NODES[error.operation].format(facts)}"
@@ -81,6 +118,10 @@ def _refusal(error: KernelRefused, facts: Facts | None, dev: str) -> Failure:
             message = f"{message}; {path} belongs to user {owner}"
             hint = f"Give {path} back to root (chown root:root {path}), or run udevadm trigger"
     return Failure(code, message, hint, error.operation, error.errno_name)
+
+
+def _code(error: KernelRefused) -> str:
+    return _CODES.get((error.operation, error.number), "kernel-refused")
 
 
 def _owner(path: str) -> int:

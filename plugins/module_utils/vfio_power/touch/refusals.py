@@ -79,7 +79,6 @@ _HINTS: Mapping[str, Mapping[int, str]] = {
     },
     "open": _OPEN,
     "bind": {**_OPEN, errno.EBUSY: _TAKEN_GROUP, errno.EINVAL: _TAKEN.format("it")},
-    "power up": _OPEN,
     "enter low power": _ENTER,
     "enter low power with wakeup": _ENTER,
 }

@@ -24,8 +24,7 @@ DATABASE = "/run/udev/data"
 
 def described(devices: Mapping[PciAddress, Facts]) -> Devices:
     """Return the devices with ``properties`` and ``model`` from the udev database."""
-    import pyudev
-
+    pyudev = _pyudev()
     context = pyudev.Context()
     known = {}
     for address, facts in devices.items():
@@ -81,8 +80,7 @@ class Uevents:
     """The kernel's own messages about PCI devices. They need no udevd and no privilege."""
 
     def __init__(self) -> None:
-        import pyudev
-
+        pyudev = _pyudev()
         # pyudev has no way to close a monitor but to forget it.
         self._monitor: Any = pyudev.Monitor.from_netlink(pyudev.Context(), source="kernel")
         self._monitor.filter_by("pci")
@@ -117,3 +115,28 @@ def _uevent(action: str, name: str, driver: Optional[str]) -> Optional[Uevent]:
         return Uevent(action, PciAddress.parse(name), driver)
     except ValueError:
         return None
+
+
+def _pyudev() -> Any:
+    """Import pyudev, which looks for the C library with what it finds in ctypes.util then.
+
+    Python's own way to look starts ldconfig or a compiler, and the helper runs no command.
+    """
+    import ctypes.util
+
+    usual = ctypes.util.find_library
+
+    def find_library(name: str) -> Optional[str]:
+        soname = f"lib{name}.so.1"
+        try:
+            ctypes.CDLL(soname)
+        except OSError:
+            return usual(name)
+        return soname
+
+    ctypes.util.find_library = find_library
+    try:
+        import pyudev
+    finally:
+        ctypes.util.find_library = usual
+    return pyudev

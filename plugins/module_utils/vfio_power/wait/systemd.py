@@ -23,10 +23,15 @@ class Notifier:
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         path = environ.pop("NOTIFY_SOCKET", "")
         self.path = "\0" + path[1:] if path.startswith("@") else path
+        self.patience = _patience(environ)
 
     def ready(self, status: str = "") -> None:
         """The start is done: clients are served."""
         self._tell({"READY": "1", "STATUS": status})
+
+    def status(self, text: str) -> None:
+        """One line for ``systemctl status``."""
+        self._tell({"STATUS": text})
 
     def stopping(self, status: str = "") -> None:
         """The end has begun."""
@@ -36,6 +41,10 @@ class Notifier:
         """Starting or stopping goes on; ask for that much more time from now."""
         self._tell({"EXTEND_TIMEOUT_USEC": str(int(seconds * 1_000_000))})
 
+    def alive(self) -> None:
+        """The loop turns; to be said more often than every ``patience`` seconds, if that is any."""
+        self._tell({"WATCHDOG": "1"})
+
     def _tell(self, words: Mapping[str, str]) -> None:
         if not self.path:
             return
@@ -43,6 +52,14 @@ class Notifier:
             notify(self.path, words)
         except OSError:
             return  # a manager that is not listening must not stop us
+
+
+def _patience(environ: MutableMapping[str, str]) -> float:
+    """Return for how many seconds the manager bears silence; 0 where it does not listen for us."""
+    pid, length = environ.pop("WATCHDOG_PID", ""), environ.pop("WATCHDOG_USEC", "")
+    if not length.isdecimal() or pid not in ("", str(os.getpid())):
+        return 0.0
+    return int(length) / 1_000_000
 
 
 def inherited_descriptors(environ: MutableMapping[str, str]) -> list[tuple[str, int]]:

@@ -10,11 +10,19 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentry import (
+    BREAKER,
+    BUCKET,
+    Breaker,
+    Memory,
+    Span,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Declaration,
     Known,
     Match,
+    Reentry,
     Rule,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Identity
@@ -71,11 +79,11 @@ IDENTITIES = st.builds(Identity, digits(4), digits(4), digits(4), digits(4), dig
 KNOWN = st.builds(Known, ADDRESSES, st.none() | IDENTITIES, NAMES)
 
 
-def rule(name: str, selector: Any, mode: Mode, reserve: bool, delay: float) -> Rule:
+def rule(name: str, selector: Any, mode: Mode, reserve: bool, reentry: Reentry) -> Rule:
     """Return a rule without contradictions in it."""
     reserve = reserve and mode is Mode.NONE
     made = Rule(name, selector, mode, reserve, default_expectation(mode, reserve))
-    return made._replace(reentry_delay=delay) if mode is Mode.ENTRY_WITH_WAKEUP else made
+    return made._replace(reentry=reentry) if mode is Mode.ENTRY_WITH_WAKEUP else made
 
 
 RULES = st.builds(
@@ -84,7 +92,7 @@ RULES = st.builds(
     ADDRESSES | MATCHES,
     st.sampled_from(Mode),
     st.booleans(),
-    st.floats(0.1, 86400.0),
+    st.builds(Reentry, st.floats(0.1, 86400.0), st.integers(1, 36000), st.integers(1, 36000)),
 )
 
 
@@ -97,6 +105,22 @@ DECLARATIONS = st.builds(
     st.lists(RULES, max_size=4, unique_by=(lambda it: it.name, address_of)).map(tuple),
     st.lists(MATCHES, max_size=1).map(tuple),
     COUNTS,
+)
+SPANS = st.builds(Span, TIMES, TIMES)
+MEMORIES = st.builds(
+    Memory,
+    spent=TIMES,
+    counted=TIMES,
+    asleep_since=st.none() | TIMES,
+    due=st.none() | TIMES,
+    put_off_by=st.sampled_from([None, BUCKET, BREAKER]),
+    suppressed=COUNTS,
+    own=st.booleans(),
+    breaker=st.sampled_from(Breaker),
+    sleeps=st.lists(SPANS, max_size=8).map(tuple),
+    good=COUNTS,
+    storm_wakes=COUNTS,
+    storm=SPANS,
 )
 WAKES = st.builds(Wakes, COUNTS, COUNTS, st.none() | TIMES)
 LEASES = st.lists(
@@ -141,7 +165,7 @@ def _changed(document: Any, changes: list[tuple[tuple[Any, ...], Any]]) -> Any:
         for key in way:
             part = part[key] if _has(part, key) else None
         if isinstance(part, dict) or _has(part, last):
-            part[last] = value
+            part[last] = copy.deepcopy(value)
     return whole[0]
 
 

@@ -33,11 +33,11 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.record
     Record,
     Records,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sealed import seal
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import (
     DECLARED,
     DEVICES,
     Store,
-    seal,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
@@ -61,6 +61,7 @@ from ..think.strategies import (
     DECLARATIONS,
     KNOWN,
     LEASES,
+    MEMORIES,
     TIMES,
     WAKES,
     bytes_like,
@@ -81,7 +82,7 @@ DECLARED_ONCE = declaration_document(
 DEVICES_ONCE = [known_document(Known(NIC, CARD, "nic"))]
 LEASES_ONCE = [lease_to_json(Lease(NIC, "guest", 1.5, 2.5))]
 RECORD_ONCE = {"state": "waiting", "wakes": Wakes(3, 2, 1.0)._asdict(), "entered": 1.0}
-RECORDS = st.builds(Record, st.sampled_from(State), WAKES, st.none() | TIMES, st.none() | TIMES)
+RECORDS = st.builds(Record, st.sampled_from(State), WAKES, st.none() | TIMES, MEMORIES)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_a_record_is_loaded_or_left_out(folder: Path, content: bytes) -> None:
     for record in Records(str(folder / "wild")).load().values():
         assert isinstance(record.state, State)
         assert wakes_from_json(travelled(record.wakes._asdict())) == record.wakes
-        assert encode({"entered": record.entered, "waiting_until": record.waiting_until})
+        assert encode({"entered": record.entered, "due": record.reentry.due})
 
 
 @searching

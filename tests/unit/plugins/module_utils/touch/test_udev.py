@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import select
+import subprocess
 import sys
 from pathlib import Path
 
@@ -77,6 +78,30 @@ def test_a_live_monitor_waits_for_messages_and_can_be_closed() -> None:
     assert uevents.read() == []
     assert select.select([uevents], [], [], 0)[0] == []
     uevents.close()
+
+
+RUNS_NOTHING = """
+import sys
+def refuse(event, arguments):
+    if event in ("subprocess.Popen", "os.posix_spawn", "os.exec", "os.fork", "os.system"):
+        raise RuntimeError(f"{event}: {arguments}")
+sys.addaudithook(refuse)
+sys.path.insert(0, sys.argv[1])
+import ctypes.util
+usual = ctypes.util.find_library
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import udev
+udev.Uevents().read()
+udev.described({})
+assert ctypes.util.find_library is usual
+"""
+
+
+def test_no_command_is_run_to_find_the_library() -> None:
+    pytest.importorskip("pyudev", reason="pyudev is not installed for this Python")
+    root = __file__.partition("/ansible_collections/")[0]
+    child = [sys.executable, "-c", RUNS_NOTHING, root]
+    done = subprocess.run(child, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_device_that_udev_does_not_know_keeps_its_facts(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@
 """The helper in a process of its own, on a fake host, for what only a whole process shows.
 
 Started as a program it serves until its input ends, and does what stands there line by line:
-``wake ADDRESS COUNT`` has somebody touch the device so often, and waits for each re-entry.
+``wake ADDRESS`` lets an hour pass, has somebody touch the device, and waits for the re-entry.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from ..hold.helper import PATIENCE, Helper, rule
 NIC = PciAddress.parse("0000:02:00.0")
 DISK = PciAddress.parse("0000:03:00.0")
 DELAY = 5.0
+HOUR = 3600.0  # seconds; who sleeps so long between two wakes is in no storm
 COLLECTIONS = Path(__file__).parents[8]
 MODULE = ".".join(Path(__file__).with_suffix("").relative_to(COLLECTIONS).parts)
 
@@ -65,8 +67,9 @@ class Standalone:
     def wake(self, address: PciAddress, count: int) -> None:
         """Have a device woken, and wait until it is entered again, so often."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"wake {address} {count}\n")
-        self._told("done")
+        for _turn in range(count):
+            self._process.stdin.write(f"wake {address}\n")
+            self._told("done")
 
     def footprint(self) -> Footprint:
         """Look at the process from outside."""
@@ -78,7 +81,8 @@ class Standalone:
 
     def _told(self, word: str) -> None:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
+        ready, _none, _none = select.select([self._process.stdout], [], [], PATIENCE)
+        line = self._process.stdout.readline().strip() if ready else "nothing"
         if line != word:
             self._process.kill()
             self._process.communicate()
@@ -106,25 +110,27 @@ def main(folder: Path) -> None:
     for address in (NIC, DISK):
         host.add(str(address))
     helper.start()
-    helper.apply(
-        rule(NIC, "entry-with-wakeup", reentry={"delay": DELAY}),
-        rule(DISK, "entry"),
-    )
-    print("ready", flush=True)
-    for line in sys.stdin:
-        _word, address, count = line.split()
-        for _turn in range(int(count)):
+    try:
+        helper.apply(
+            rule(NIC, "entry-with-wakeup", reentry={"delay": DELAY}),
+            rule(DISK, "entry"),
+        )
+        print("ready", flush=True)
+        for line in sys.stdin:
+            _word, address = line.split()
             wake(helper, PciAddress.parse(address))
-        print("done", flush=True)
-    helper.stop()
+            print("done", flush=True)
+    finally:
+        helper.stop()
 
 
 def wake(helper: Helper, address: PciAddress) -> None:
     before = helper.device(address).wakes
     assert before is not None
+    helper.pass_time(HOUR)
     helper.host.touch_device(address)
     helper.until(address, state="waiting")
-    helper.pass_time(DELAY)
+    helper.pass_time(2 * DELAY)
     after = helper.until(address, state="entry-with-wakeup").wakes
     assert after is not None
     assert after.foreign == before.foreign + 1

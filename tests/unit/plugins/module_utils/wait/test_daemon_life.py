@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import select
+import socket
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -224,6 +228,64 @@ def test_status_says_which_program_answers(helper: Helper) -> None:
     assert status["damaged"] is None
 
 
+@pytest.fixture
+def manager(helper: Helper) -> Iterator[socket.socket]:
+    """The service manager, which watches a helper that is started again."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(helper.run / "notify"))
+        listening.settimeout(10)
+        watched = {"NOTIFY_SOCKET": str(helper.run / "notify"), "WATCHDOG_USEC": "30000000"}
+        helper.environ.update(watched)
+        helper.restart()
+        yield listening
+
+
+def test_a_loop_that_turns_says_so_in_half_the_time_that_is_left(
+    helper: Helper, manager: socket.socket
+) -> None:
+    assert manager.recv(100) == b"WATCHDOG=1"
+    assert manager.recv(100).startswith(b"READY=1")
+    for _time in range(2):
+        helper.pass_time(15)
+        assert manager.recv(100) == b"WATCHDOG=1"
+
+
+def test_a_loop_that_hangs_says_nothing_whatever_its_workers_do(
+    host: FakeHost, helper: Helper, manager: socket.socket
+) -> None:
+    nic = host.add("0000:02:00.0")
+    gate = host.hold_up(nic.address, "open")
+    Asking(lambda: helper.apply(rule(nic.address, "entry")))
+    assert gate.reached.wait(10)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        assert goes_on.wait(10)
+
+    helper.daemon.loop.call_soon_threadsafe(hang)
+    assert hangs.wait(10)
+    while select.select([manager], [], [], 0)[0]:
+        manager.recv(100)
+    helper.clock.ahead += 20
+    gate.open()
+    wait_until(lambda: bool(nic.vfio and nic.vfio.opens), "the worker has opened it")
+    assert select.select([manager], [], [], 0)[0] == []
+    goes_on.set()
+    assert manager.recv(100) == b"WATCHDOG=1"
+
+
+def test_in_its_sandbox_the_helper_is_told_which_boot_this_is(helper: Helper) -> None:
+    from_the_kernel = helper.client.call("GetStatus")["boot_id"]
+    assert len(from_the_kernel) == 32
+    helper.environ["BOOT_ID"] = from_the_kernel
+    helper.restart()
+    assert helper.client.call("GetStatus")["boot_id"] == from_the_kernel
+    helper.environ["BOOT_ID"] = "another"
+    helper.restart()
+    assert helper.client.call("GetStatus")["boot_id"] == "another"
+
+
 def test_a_monitor_sees_first_how_things_stand_and_then_each_step(
     host: FakeHost, helper: Helper
 ) -> None:
@@ -299,4 +361,4 @@ def test_a_timeout_that_is_none_is_refused_and_not_taken_for_the_default(
 
 
 def _content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

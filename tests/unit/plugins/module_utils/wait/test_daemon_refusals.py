@@ -15,6 +15,9 @@ from collections import Counter
 from typing import NamedTuple
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.deadlines import (
+    deadline_of,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import backends
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
@@ -228,6 +231,7 @@ class Pair:
     def nothing_is_open(self) -> None:
         """See that the device is free, and as many descriptors are open as before."""
         self.nothing_else_happened()
+        self.helper.settle()
         assert self.helper.store.count == 5
         assert self.nic.vfio is not None
         assert self.nic.vfio.opens == 0
@@ -337,13 +341,15 @@ def test_a_call_that_hangs_is_told_and_delays_nobody(
     running = helper.device(pair.nic.address).running
     assert running is not None
     assert running.call == ("open" if operation in TAKING else mode)
-    assert running.seconds is not None
+    helper.pass_time_while_blocked(deadline_of(running.call))
+    assert helper.client.call("GetStatus")["stuck"] == 1
     helper.client.call("Reclaim", {"addresses": [str(pair.other.address)]})
     releasing = Asking(lambda: helper.release(pair.nic.address, "guest"))
     wait_until(lambda: bool(helper.device(pair.nic.address).leases), "it is lent")
     gate.open()
-    asking.answer()
     releasing.answer()
+    asking.answer()
+    assert helper.client.call("GetStatus")["stuck"] == 0
     pair.nothing_is_open()
 
 

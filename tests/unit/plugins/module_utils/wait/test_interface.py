@@ -31,12 +31,14 @@ RIGHT: dict[str, Any] = {
     "expected_generation": 0,
     "timeout": 5.0,
     "addresses": ["0000:02:00.0"],
+    "all": False,
     "holder": "guest",
     "ttl": 5.0,
 }
 """A value for each parameter there is."""
 
 WRONG: dict[str, list[Any]] = {
+    "bool": [0, 1, "true", [], {}],
     "int": ["1", 1.5, True, [], {}],
     "float": ["1", True, [], {}],
     "string": [5, 1.5, True, [], {}],
@@ -58,7 +60,7 @@ def test_the_text_is_varlink(text: str) -> None:
 
 
 def test_what_is_served_is_in_the_text_and_nothing_else_is() -> None:
-    service = Service(*[None] * 4)  # type: ignore[arg-type]
+    service = Service(*[None] * 5)  # type: ignore[arg-type]
     assert set(service.methods()) == set(OURS.methods)
 
 

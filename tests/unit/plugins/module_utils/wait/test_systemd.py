@@ -40,6 +40,25 @@ def test_the_manager_hears_how_it_stands(manager: socket.socket) -> None:
     assert manager.recv(100) == b"STOPPING=1"
 
 
+def test_a_manager_that_watches_says_for_how_long_it_bears_silence(manager: socket.socket) -> None:
+    environ = {"NOTIFY_SOCKET": str(manager.getsockname()), "WATCHDOG_USEC": "30000000"}
+    environ["WATCHDOG_PID"] = str(os.getpid())
+    notifier = Notifier(environ)
+    assert environ == {}
+    assert notifier.patience == 30.0
+    notifier.alive()
+    assert manager.recv(100) == b"WATCHDOG=1"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{}, {"WATCHDOG_USEC": ""}, {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}],
+    ids=["nobody", "off", "somebody else"],
+)
+def test_who_is_not_watched_need_not_say_anything(environ: dict[str, str]) -> None:
+    assert Notifier(environ).patience == 0.0
+
+
 def test_a_manager_in_the_abstract_namespace_hears_too() -> None:
     name = f"vfio-power-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
