@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,16 +127,8 @@ class Place:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket."""
-    path = Path(tempfile.mkdtemp(prefix="vp", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def place(folder: Path) -> Iterator[Place]:
+def place(tmp_path: Path) -> Iterator[Place]:
     """A host whose unopened devices stay awake, with a running helper."""
-    made = Place(folder)
+    made = Place(tmp_path)
     yield made
     made.stop_helper()
