@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -25,9 +26,13 @@ def tmp_path() -> Iterator[Path]:
 
     ansible-test forks for each test. pytest's own would look through all folders before, in each.
     """
-    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="vp", dir=memory) as folder:
+    with tempfile.TemporaryDirectory(prefix="vp", dir=memory()) as folder:
         yield Path(folder)
+
+
+def memory() -> Optional[str]:
+    """Return where a folder is in memory, if the host has such a place."""
+    return MEMORY if os.access(MEMORY, os.W_OK) else None
 
 
 @pytest.fixture(autouse=True)
