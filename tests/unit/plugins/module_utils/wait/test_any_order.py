@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
@@ -110,11 +110,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.helper.call("Release", addresses=[str(address)], holder=holder)
 
     @rule(address=DEVICES, holder=st.none() | HOLDERS)
-    def somebody_gives_it_back(self, address: PciAddress, holder: str | None) -> None:
+    def somebody_gives_it_back(self, address: PciAddress, holder: Optional[str]) -> None:
         self.helper.call("Reclaim", addresses=[str(address)], holder=holder)
 
     @rule(address=DEVICES, driver=st.sampled_from([None, "vfio-pci"]))
-    def its_driver_is_changed(self, address: PciAddress, driver: str | None) -> None:
+    def its_driver_is_changed(self, address: PciAddress, driver: Optional[str]) -> None:
         if self.host.devices[address].driver is not None:
             self.unbind(address)
         if driver is not None:
@@ -168,7 +168,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.helper.start()
 
     @rule(woken=st.none() | DEVICES)
-    def the_helper_is_killed_at_rest(self, woken: PciAddress | None) -> None:
+    def the_helper_is_killed_at_rest(self, woken: Optional[PciAddress]) -> None:
         self.helper.settle()
         held = {it: report for it, report in self.helper.reports().items() if report.held}
         calls = {address: self.calls(address) for address in held}
