@@ -180,6 +180,7 @@ MAIN_JOB = [
     for name in (
         "bare_host",
         "main_job",
+        "looking",
         "host_life",
         "groups",
         "selectors",
@@ -209,6 +210,13 @@ def lab(session: nox.Session) -> None:
 def lab_main_job(session: nox.Session) -> None:
     """The main job on virtual hosts, with the collection as it is when installed."""
     run_lab_tests(session, *MAIN_JOB)
+
+
+@nox.session(python=PYTHON, tags=LAB)
+def demo(session: nox.Session) -> None:
+    """The demo, which checks what it shows."""
+    install(session, core(NEWEST))
+    in_lab(session, "-m", "tests.lab.demo", *session.posargs)
 
 
 # It follows the other checks in their lane, so that both lanes have about as long to go.

@@ -101,7 +101,8 @@ class Installation:
         wanted = wanted._replace(links=[current, *wanted.links])
         before = Manifest.load(self._manifest)
         wrong = self._wrong(wanted, before)
-        restart = any(file.path in wanted.restart_for for file in wrong.files)
+        moved = [*(file.path for file in wrong.files), *wrong.stale]
+        restart = any(path in wanted.restart_for for path in moved)
         restart = restart or bool(wrong.parts) or current in wrong.links
         goal = self._goal(before, wanted.paths, restart=restart)
         changes = self._changes(wanted, wrong)

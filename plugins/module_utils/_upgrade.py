@@ -20,6 +20,7 @@ from ansible_collections.vfio.power.plugins.module_utils._service import (
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import RUNNING
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
 
 LOOK_AT = f"Look at: systemctl status {UNIT}"
 
@@ -120,8 +121,16 @@ def wrong_with(before: Look, after: Look, version: str) -> str:
 
 
 def _lost(before: Look, after: Look) -> frozenset[PciAddress]:
-    """Return what is not held any more, though nobody asked for it meanwhile."""
+    """Return what is not held any more without a reason of its own."""
+    if after.answer.helper.paused:
+        return frozenset()
     held = frozenset(address for address, hold in before.answer.holds.items() if hold.held)
     reports = after.answer.holds.items()
-    fine = frozenset(address for address, hold in reports if hold.held or hold.leases)
+    fine = frozenset(address for address, report in reports if _is_well(report))
     return held & after.on_vfio - fine
+
+
+def _is_well(report: HoldReport) -> bool:
+    """Tell whether a device is held, or somebody asked for it, or it must not be held (a quirk)."""
+    forbidden = report.failure is not None and report.failure.code == "unsupported"
+    return report.held or bool(report.leases) or bool(report.quarantined) or forbidden

@@ -76,6 +76,18 @@ options:
         description: Whether the helper has to be restarted when this file was written.
         type: bool
         default: false
+  quirks:
+    description:
+      - What devices of this host are known not to take, besides what the program knows by itself.
+      - Each has C(address) or C(match), as O(vfio.power.low_power#module:devices) has them but
+        without V(property), then C(quirk), which is V(no-hold), V(no-reentry) or V(no-d3cold),
+        and C(reason) and C(source), which are shown to people.
+      - They are checked with everything that is wrong told at once, and written to
+        C(/etc/vfio-power/quirks.d/50-playbook.json), for which the helper has to be restarted. An
+        empty list removes that file.
+    type: list
+    elements: raw
+    default: []
   links:
     description:
       - Symbolic links to make.
@@ -140,6 +152,22 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+problems:
+  description: Everything that is wrong with O(quirks).
+  returned: when they were refused
+  type: list
+  elements: dict
+  contains:
+    place:
+      description: Where it is wrong.
+      returned: always
+      type: str
+      sample: quirks[0].reason
+    message:
+      description: What is wrong, and what would be right.
+      returned: always
+      type: str
+      sample: null is not text; put quotes around text
 version:
   description: The version of the program.
   returned: success
@@ -238,6 +266,26 @@ def ask_python(module):
     return text, missing
 
 
+QUIRKS = "/etc/vfio-power/quirks.d/50-playbook.json"
+
+
+def quirk_files(rows):
+    """Return the file that has the quirks of the playbook, or none; refuse what makes no sense."""
+    from ansible_collections.vfio.power.plugins.module_utils._files import File
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.quirks import (
+        read_quirks,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
+        InputError,
+    )
+
+    problems = []
+    read_quirks(rows, "quirks", problems)
+    if problems:
+        raise InputError(problems)
+    return [File(QUIRKS, json.dumps(rows, indent=2, sort_keys=True) + "\n")] if rows else []
+
+
 def install(module, installation):
     """Install the program with the files and links of the task."""
     from ansible_collections.vfio.power.plugins.module_utils._files import File, Link
@@ -248,6 +296,7 @@ def install(module, installation):
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
 
+    quirks = quirk_files(module.params["quirks"])
     python_version, missing = ask_python(module)
     program = {path: File(path, text) for path, text in program_files().items()}
     for name, text in start_scripts(module.params["python"]).items():
@@ -256,9 +305,9 @@ def install(module, installation):
     wanted = Wanted(
         VERSION,
         program,
-        [File(file["path"], file["content"].rstrip("\n") + "\n") for file in files],
+        [File(it["path"], it["content"].rstrip("\n") + "\n") for it in files] + quirks,
         [Link(link["path"], link["target"]) for link in module.params["links"]],
-        restart_for=[file["path"] for file in files if file["restart"]],
+        restart_for=[QUIRKS, *(file["path"] for file in files if file["restart"])],
     )
     changes, restart_due = installation.install(wanted, write=not module.check_mode)
     if changes and not module.check_mode:
@@ -319,6 +368,7 @@ def main() -> None:
                     "restart": {"type": "bool", "default": False},
                 },
             },
+            "quirks": {"type": "list", "elements": "raw", "default": []},
             "links": {
                 "type": "list",
                 "elements": "dict",
@@ -338,6 +388,9 @@ def main() -> None:
     from pathlib import Path
 
     from ansible_collections.vfio.power.plugins.module_utils._installation import Installation
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
+        InputError,
+    )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
 
     installation = Installation(Path(module.params["path"]), Path(module.params["root"]))
@@ -350,6 +403,9 @@ def main() -> None:
             changes, facts = start(module, installation)
         else:
             changes, facts = install(module, installation)
+    except InputError as error:
+        problems = [problem._asdict() for problem in error.problems]
+        module.fail_json(msg=f"Refused, and nothing was changed: {error}", problems=problems)
     except OSError as error:
         fail_at(module, error)
     result = {

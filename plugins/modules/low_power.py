@@ -20,7 +20,11 @@ description:
     O(devices[].reentry.delay). Who woke it the kernel does not say."
   - "It must stay awake, and nobody else's: V(none) with O(devices[].reserve=true)."
   - "An NVIDIA display controller needs its guest driver before each entry: V(none) with
-    O(devices[].expect=asleep)."
+    O(devices[].expect=asleep). V(entry) is refused for it; with V(entry-with-wakeup) it is entered
+    once after it was opened, then stays awake until C(vfio-powerctl rearm)."
+  - "A device is known not to take a mode (a quirk, shipped or in C(/etc/vfio-power/quirks.d)): a
+    declaration that puts it there is refused, with the reason and who says so, and nothing is
+    written. With O(apply=false) nobody looks, and the helper does not hold such a device."
   - B(What it does.) Stores the rules on the host, then asks the helper there to open the devices
     and to enter the mode, waits until they had time to fall asleep, and looks whether they did.
     The role P(vfio.power.helper#role) installs the helper.
@@ -34,6 +38,13 @@ notes:
     the number 2460.0 and V(0302) as 194. Such numbers are refused with the place they stand at.
   - Opening a device resets it. No guest and no other process has it open at that time, or the
     kernel refuses; it is then reported as V(busy) and left alone.
+  - A device in quarantine is left alone and reported as V(quarantined) or V(power-error), until
+    C(vfio-powerctl clear) is called on the host. It gets there when the host died while it was
+    asleep for the first time in a boot, when it reported an uncorrectable error, or when it did not
+    come back. RV(vfio.power.low_power_info#module:devices[].quarantined) says more.
+  - While the helper is paused (C(vfio-powerctl pause), a file C(/etc/vfio-power/off), or
+    C(vfio_power=off) on the kernel command line) rules are stored and no device is taken, which is
+    reported as V(paused) and excused.
 requirements:
   - Python 3.9 or newer on the host
   - root on the host
@@ -167,14 +178,33 @@ options:
         choices: [any, awake, asleep, d3cold]
       reentry:
         description:
-          - When the helper lets a woken device sleep again, with O(devices[].mode=entry-with-
-            wakeup).
+          - When and how often the helper lets a woken device sleep again, with
+            O(devices[].mode=entry-with-wakeup).
+          - A device that is woken again and again within seconds is left awake for 15 minutes and
+            then tried once more. That is drift, with the code V(wake-storm).
+          - A wake by the helper's own work on another function of the card takes nothing from the
+            bounds.
         type: dict
         suboptions:
           delay:
-            description: Seconds between the wake and the next entry.
+            description:
+              - Seconds between the wake and the next entry, from 0.1 to 86400. Every wait is up to
+                a tenth shorter or longer, so that the devices of a host do not move in step.
             type: float
             default: 5
+          max_per_hour:
+            description:
+              - How many entries after wakes there may be per hour in the long run, from 1 to 36000.
+              - A woken device waits for its turn beyond the delay where they are used up. That is
+                no drift.
+            type: int
+            default: 60
+          burst:
+            description:
+              - How many entries after wakes there may be before O(devices[].reentry.max_per_hour)
+                slows them down, from 1 to 36000.
+            type: int
+            default: 10
       count:
         description:
           - How many devices the rule has to find. Another number is drift.
@@ -249,6 +279,7 @@ EXAMPLES = r"""
         mode: entry-with-wakeup
         reentry:
           delay: 30
+          max_per_hour: 20
         count: 8
     purge: true
   become: true

@@ -146,6 +146,11 @@ helper:
       returned: always
       type: int
       sample: 1
+    paused:
+      description: Why it holds nothing and takes nothing, whatever is declared, or null.
+      returned: always
+      type: str
+      sample: there is a file /etc/vfio-power/off
 devices:
   description:
     - The devices, in bus order.
@@ -246,6 +251,14 @@ devices:
       returned: always
       type: float
       sample: 12.5
+    active_share:
+      description:
+        - The part of its time on the bus that it was active, from 0 to 1. Null where the kernel
+          has counted no time.
+        - With V(entry) this is what can be known of its wakes. Nothing is done because of it.
+      returned: always
+      type: float
+      sample: 0.0015
     wakes:
       description:
         - How often it left low power while it was held, how often of these somebody else than the
@@ -262,6 +275,43 @@ devices:
       returned: always
       type: str
       sample: "2026-11-23T07:05:05Z"
+    reentries:
+      description:
+        - How O(vfio.power.low_power#module:devices[].reentry) bounds it.
+        - Null unless V(entry-with-wakeup) is declared and the helper knows the device.
+      returned: always
+      type: dict
+      contains:
+        breaker:
+          description:
+            - V(closed) as usual. V(open) while it is left awake after a storm of wakes, which is
+              drift V(wake-storm). V(half-open) while it is tried after that; two sleeps of more
+              than a minute close the breaker, one of less than 5 seconds opens it again.
+          returned: always
+          type: str
+          sample: closed
+        put_off_by:
+          description:
+            - What makes it wait longer than its delay, V(bucket) (the bound per hour) or
+              V(breaker). Null where nothing does.
+          returned: always
+          type: str
+          sample: null
+        suppressed:
+          description: How many entries were put off so far.
+          returned: always
+          type: int
+          sample: 0
+        storm_wakes:
+          description: How many wakes there were since the storm began. 0 while the breaker is closed.
+          returned: always
+          type: int
+          sample: 0
+        storm_seconds:
+          description: From the beginning of the storm to its last wake.
+          returned: always
+          type: float
+          sample: 0.0
     opened_by:
       description: The processes that have it open, other than the helper. Seen by root only.
       returned: always
@@ -279,6 +329,40 @@ devices:
         - holder: libvirt:guest1
           since: "2026-11-23T07:05:00Z"
           until: null
+    quarantined:
+      description:
+        - Why the helper does not take it again before C(vfio-powerctl clear), or null.
+        - The code is V(quarantined) where the host died while the device was asleep for the first
+          time in a boot, or where it reported an uncorrectable error; V(power-error) where it did
+          not come back.
+      returned: always
+      type: dict
+      sample:
+        code: power-error
+        message: >-
+          0000:65:00.0: did not come back from D3cold (runtime status active) when it was let go
+        since: "2026-11-23T07:05:00Z"
+    quirks:
+      description: What it is known not to take.
+      returned: always
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: V(no-hold), V(no-reentry) or V(no-d3cold).
+          returned: always
+          type: str
+          sample: no-reentry
+        reason:
+          description: Why.
+          returned: always
+          type: str
+          sample: NVIDIA display controllers need their guest driver to prepare each low-power entry
+        source:
+          description: Who says so.
+          returned: always
+          type: str
+          sample: the cover letter of the kernel's low-power features (2022-07-19, A. Sahu, NVIDIA)
     drift:
       description:
         - What of it is not as declared. The keys are those of RV(drift) without the address.

@@ -24,6 +24,15 @@ def main_pid(host: ManagedHost) -> int:
     return int(host.lab.ssh("systemctl show -P MainPID vfio-powerd").stdout)
 
 
+def uptime(host: ManagedHost) -> float:
+    """Seconds since the helper is up."""
+    script = (
+        "now=$(cut -d. -f1 /proc/uptime); then=$(systemctl show vfio-powerd"
+        " -P ActiveEnterTimestampMonotonic); echo $((now - then / 1000000))"
+    )
+    return float(host.lab.ssh(script).stdout)
+
+
 def kept(host: ManagedHost) -> int:
     """How many descriptors the service manager keeps for the helper."""
     return int(host.lab.ssh("systemctl show -P NFileDescriptorStore vfio-powerd").stdout)
@@ -49,7 +58,8 @@ def wakes(host: ManagedHost, card: str) -> dict[str, Any]:
 def kills(host: ManagedHost, times: int) -> None:
     """Kill the helper at random moments; nothing may move but by what is declared."""
     seed = int(time.time())
-    words = " ".join([str(times), str(seed), *(host.address(card) for card in CARDS)])
+    there = [host.address(card) for card in CARDS if card in host.lab.devices]
+    words = " ".join([str(times), str(seed), *there])
     told = host.lab.ssh(
         f"python3 -I - {words}", input=_SCRIPT.read_text(encoding="utf-8"), timeout=times * A_KILL
     )

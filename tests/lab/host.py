@@ -170,6 +170,10 @@ class Lab:
             self._devices = self._find_devices()
         return self._devices
 
+    def forget_devices(self) -> None:
+        """Look again when somebody asks: a card has come or gone."""
+        self._devices = None
+
     def add_device(self, model: str, id: str, bus: str = "bay", **options: Any) -> None:
         """Plug a card into the port `bay` (or another empty one); wait_for() its appearance."""
         self.qmp("device_add", driver=model, id=id, bus=bus, **options)
@@ -180,6 +184,10 @@ class Lab:
         self.qmp("device_del", id=id)
         self._devices = None
 
+    def has_device(self, id: str) -> bool:
+        """Whether QEMU still has a card that was added: it is gone a moment after the guest's."""
+        return id in {it["name"] for it in self.qmp("qom-list", path="/machine/peripheral")}
+
     def wait_for(
         self, predicate: Callable[[], object], seconds: float, what: str, pause: float = 0.3
     ) -> None:
@@ -188,7 +196,7 @@ class Lab:
 
     def _find_devices(self) -> dict[str, str]:
         """The guest's sysfs has each card below its port, wherever the buses were numbered."""
-        listing = self.ssh("cd /sys/devices/pci0000:00 && ls -d 0000:* 0000:*/0000:*").stdout
+        listing = self.ssh("cd /sys/devices/pci0000:00 && ls -d 0000:* 0000:*/0000:*; true").stdout
         by_place = {}
         for path in listing.split():
             port, _slash, card = path.partition("/")

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lab host as the collection manages it, and as somebody outside the project sees it.
+"""A lab host as the collection manages it.
 
-`ManagedHost` runs modules and playbooks of the installed collection against a lab. What
-it tells of devices it asks of the kernel: sysfs, the group node, /proc. Never of the helper.
+`ManagedHost` runs modules and playbooks of the installed collection against a lab. What it tells
+of devices it asks of the kernel, see outside.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -20,30 +19,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .host import Lab
+from .outside import VOID, Outside
 
 BIN = Path(sys.executable).parent
-ASLEEP = {"D3hot", "D3cold"}
 PLAYBOOK_PATIENCE = 600
 
-# Opening a free group has no effect on its devices; a taken one says EBUSY.
-_OPENABLE = """
-import os, sys
-try:
-    os.close(os.open(sys.argv[1], os.O_RDWR))
-except OSError as error:
-    print(error.errno)
-else:
-    print(0)
-"""
-_OPENERS = """
-import glob, os, sys
-for fd in glob.glob("/proc/[0-9]*/fd/*"):
-    try:
-        if os.readlink(fd) == sys.argv[1]:
-            print(open(f"/proc/{fd.split('/')[2]}/comm").read())
-    except OSError:
-        continue
-"""
 _PUT_BACK = """
 import json, sys
 sys.path.insert(0, "/usr/local/lib/vfio-power/current")
@@ -52,6 +32,10 @@ rules, client = json.loads(sys.argv[1]), Client()
 for device in client.call("List", {})["devices"]:
     for holder in {lease["holder"] for lease in device["leases"]}:
         client.call("Reclaim", {"addresses": [device["address"]], "holder": holder})
+    if device.get("quarantined"):
+        client.call("Clear", {"addresses": [device["address"]]})
+if client.call("GetStatus").get("paused"):
+    client.call("Resume")
 wish = {"rules": rules, "exclude": [], "timeout": 60.0}
 wish["expected_generation"] = client.call("List", {})["generation"]
 answer = client.call("Apply", wish)
@@ -59,34 +43,31 @@ if answer["pending"]:
     sys.exit(f"still pending: {answer['pending']}")
 """
 _ALTERNATE = """
-import json, sys
+import collections, json, sys, time
 sys.path.insert(0, "/usr/local/lib/vfio-power/current")
 from vfio_power.touch.client import Client
 wishes, client = json.loads(sys.argv[1]), Client()
-for turn in range(int(sys.argv[2])):
+address, times = sys.argv[2], int(sys.argv[3])
+done = collections.Counter()
+def sleeps():
+    ends = time.monotonic() + 10
+    while time.monotonic() < ends:
+        with open(f"/sys/bus/pci/devices/{address}/power/runtime_status") as file:
+            if file.read().strip() == "suspended":
+                return True
+        time.sleep(0.005)
+    return False
+for turn in range(times):
     wish = {"rules": wishes[turn % len(wishes)], "exclude": [], "timeout": 60.0}
     wish["expected_generation"] = client.call("List", {})["generation"]
-    answer = client.call("Apply", wish)
-    if answer["pending"]:
-        sys.exit(f"still pending: {answer['pending']}")
+    for outcome in client.call("Apply", wish)["outcomes"]:
+        if outcome["device"]["address"] == address:
+            done.update(outcome["actions"])
+    if not sleeps():
+        break
+    done["slept"] += 1
+print(json.dumps(done))
 """
-_WRITE = """
-import sys, time
-began = time.monotonic()
-with open(sys.argv[1], "w") as file:
-    file.write(sys.argv[2])
-print(time.monotonic() - began)
-"""
-EBUSY = 16
-
-
-class Seen(NamedTuple):
-    """One device at one moment, as sysfs tells it."""
-
-    power_state: str
-    runtime_status: str
-    active_ms: int
-    suspended_ms: int
 
 
 class Played(NamedTuple):
@@ -100,12 +81,38 @@ class Played(NamedTuple):
         """The number of changed tasks by the recap."""
         return int(re.findall(r"changed=(\d+)", self.output)[-1])
 
+    @property
+    def said(self) -> str:
+        """The output without the line ends of a terminal's width."""
+        return " ".join(self.output.split())
 
-class ManagedHost:
+    @property
+    def complaints(self) -> list[str]:
+        """What the hosts say that failed."""
+        found: list[str] = []
+        for text in re.split(r"^fatal: .*FAILED! => ", self.output, flags=re.MULTILINE)[1:]:
+            message = json.JSONDecoder().raw_decode(text)[0]["msg"]
+            found += message if isinstance(message, list) else [message]
+        return found
+
+    @property
+    def differences(self) -> dict[str, tuple[set[str], set[str]]]:
+        """What --diff shows: by header, the lines that would go and those that would come."""
+        found = {}
+        for block in re.split(r"^--- before: ", self.output, flags=re.MULTILINE)[1:]:
+            header, _after, *lines = block.split("\n\n")[0].splitlines()
+            gone, come = (
+                {line[1:].strip(" ,") for line in lines if line.startswith(sign)} for sign in "-+"
+            )
+            found[header] = gone, come
+        return found
+
+
+class ManagedHost(Outside):
     """One lab host under the collection installed below `collections`."""
 
     def __init__(self, lab: Lab, collections: Path, bin_folder: Path = BIN) -> None:
-        self.lab = lab
+        super().__init__(lab)
         self.collections = collections
         self.bin_folder = bin_folder
 
@@ -132,11 +139,18 @@ class ManagedHost:
     def declare(self, *devices: Mapping[str, Any], **options: Any) -> dict[str, Any]:
         """Run low_power with purge, which makes the list the host's whole declaration."""
         options.setdefault("purge", True)
+        if VOID:
+            options["settle"] = 1
         return self.module("low_power", devices=list(devices), **options)
 
     def info(self, **options: Any) -> dict[str, Any]:
         """Run low_power_info."""
         return self.module("low_power_info", **options)
+
+    def codes(self, card: str) -> dict[str, str]:
+        """The drift codes of a card and their severities, as low_power_info tells them."""
+        answer = self.info(devices=[{"address": self.address(card)}])
+        return {it["code"]: it["severity"] for it in answer["devices"][0]["drift"]}
 
     def play(self, playbook: str, *words: str, **variables: Any) -> Played:
         """Run a playbook, by path or by its name in the collection."""
@@ -152,15 +166,23 @@ class ManagedHost:
         return played
 
     def put_back(self, rules: list[dict[str, Any]]) -> None:
-        """Bring the helper to these rules by its own socket, with no lease left, and wait.
+        """Bring the helper to these rules by its own socket, and wait.
+
+        No lease is left then, no device in quarantine, and no pause.
 
         Much quicker than a task; what modules and playbooks do is for tests to look at.
         """
         self._python(_PUT_BACK, json.dumps(rules))
 
-    def alternate(self, *wishes: list[dict[str, Any]], times: int) -> None:
-        """Apply lists of rules in turn, that many times in all, by the helper's own socket."""
-        self._python(_ALTERNATE, json.dumps(wishes), str(times), timeout=times)
+    def alternate(self, name: str, *wishes: list[dict[str, Any]], times: int) -> dict[str, int]:
+        """Apply lists of rules in turn, that many times in all, by the helper's own socket.
+
+        The device has to sleep before the next turn, so that each call has somebody to wake.
+        Returns how often it ``slept``, and how often the helper says it did each action.
+        """
+        words = json.dumps(wishes), self.address(name), str(times)
+        counted: dict[str, int] = json.loads(self._python(_ALTERNATE, *words, timeout=times))
+        return counted
 
     def ctl(self, words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run vfio-powerctl on the host."""
@@ -185,71 +207,3 @@ class ManagedHost:
             timeout=PLAYBOOK_PATIENCE,
             check=False,
         )
-
-    # What the kernel says
-
-    def address(self, name: str) -> str:
-        """The PCI address of a card of the lab, or the address itself."""
-        return name if ":" in name else self.lab.devices[name]
-
-    def seen(self, *names: str) -> dict[str, Seen]:
-        """Look at several devices at once; none of these files wakes one."""
-        script = "; ".join(
-            f"cd /sys/bus/pci/devices/{self.address(name)} && echo {name} $(cat power_state"
-            " power/runtime_status power/runtime_active_time power/runtime_suspended_time)"
-            for name in names
-        )
-        found = {}
-        for line in self.lab.ssh(script).stdout.splitlines():
-            name, state, status, active, suspended = line.split()
-            found[name] = Seen(state, status, int(active), int(suspended))
-        return found
-
-    def power_state(self, name: str) -> str:
-        """D0, D3hot or D3cold."""
-        return self.seen(name)[name].power_state
-
-    def reaches(self, name: str, state: str, seconds: float = 20) -> None:
-        """Wait until a device is in a power state."""
-        what = f"{name} to be in {state}"
-        self.lab.wait_for(lambda: self.power_state(name) == state, seconds, what)
-
-    def group(self, name: str) -> str:
-        """The number of a device's IOMMU group."""
-        link = f"/sys/bus/pci/devices/{self.address(name)}/iommu_group"
-        return self.lab.ssh(f"basename $(readlink {link})").stdout.strip()
-
-    def openable(self, name: str) -> bool:
-        """Tell whether somebody else could have the device: can its group be opened?"""
-        node = f"/dev/vfio/{self.group(name)}"
-        errno = int(self._python(_OPENABLE, node))
-        assert errno in (0, EBUSY), f"opening {node} gave errno {errno}"
-        return errno == 0
-
-    def held_by(self, name: str) -> set[str]:
-        """The command names of the processes that have the device's group node open."""
-        return self.openers(f"/dev/vfio/{self.group(name)}")
-
-    def openers(self, node: str) -> set[str]:
-        """The command names of the processes that have a node open."""
-        return set(self._python(_OPENERS, node).split())
-
-    def _python(self, script: str, *words: str, timeout: float = 120) -> str:
-        """Run a script on the host and return what it printed."""
-        command = f"python3 -I - {shlex.join(words)}"
-        return self.lab.ssh(command, input=script, timeout=timeout).stdout
-
-    def held(self, name: str) -> bool:
-        """Tell whether the helper has the device, by the kernel's word alone."""
-        if self.openable(name):
-            return False
-        holders = self.held_by(name) - {"systemd"}  # it keeps a copy
-        return bool(holders) and all("python" in it or "vfio" in it for it in holders)
-
-    def bind(self, name: str, driver: str = "vfio-pci") -> None:
-        """Bind a device as driverctl does, and wait for it."""
-        self.lab.ssh(f"driverctl --nosave set-override {self.address(name)} {driver}")
-
-    def write(self, path: str, text: str, seconds: float = 60) -> float:
-        """Write to a file of sysfs and return how many seconds the write took."""
-        return float(self._python(_WRITE, path, text, timeout=seconds))

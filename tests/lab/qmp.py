@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from .progress import LabError
 
 
-def ask(path: Path, command: str, timeout: float = 30, **arguments: Any) -> Any:
+def ask(path: Path, command: str, /, timeout: float = 30, **arguments: Any) -> Any:
     """Run a QMP command, with `-` in its arguments' names written as `_`."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)

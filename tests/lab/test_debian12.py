@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .declared import DELAY, HELPER, main_rules
+from .dying import kills
 from .managed import ManagedHost
 from .sandbox import exposure
 from .upgrading import (
@@ -42,6 +43,10 @@ def test_a_stranger_is_seen_and_the_device_goes_back(converged):
     converged.reaches("nic", "D3cold", seconds=DELAY + 10)
     (nic,) = converged.info(devices=[{"address": converged.address("nic")}])["devices"]
     assert nic["wakes"]["foreign"] == 1
+
+
+def test_killed_at_any_moment_it_reaches_what_is_declared(converged):
+    kills(converged, times=20)
 
 
 def test_an_update_moves_no_device_there_either(

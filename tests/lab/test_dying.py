@@ -57,6 +57,23 @@ def test_killed_at_any_moment_it_reaches_what_is_declared(main: ManagedHost) -> 
     kills(main, times=20)
 
 
+def test_devices_sleep_on_while_the_host_suspends_and_resumes_its_devices(
+    main: ManagedHost,
+) -> None:
+    before = main.seen(*CARDS)
+    # The kernel's own test of the way there and back, without the power going in between.
+    main.lab.ssh("echo devices > /sys/power/pm_test; echo freeze > /sys/power/state")
+    for card, state in {"nic": "D3cold", "disk": "D3cold", "rng": "D3hot"}.items():
+        main.reaches(card, state, seconds=DELAY + 20)
+    after = main.seen(*CARDS)
+    assert {card: it.active_ms for card, it in after.items() if it.runtime_status != "active"} == {
+        card: it.active_ms for card, it in before.items() if it.runtime_status != "active"
+    }
+    assert not any(main.openable(card) for card in CARDS)
+    answer = main.info()
+    assert not answer["drifted"], answer["drift"]
+
+
 def test_a_stop_lets_all_devices_go_side_by_side(main: ManagedHost) -> None:
     main.lab.ssh("systemctl stop vfio-powerd")
     assert kept(main) == 0

@@ -6,27 +6,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from .declared import DELAY, GRACE, QUIET, REBIND, WAKEUP, main_rules, rule
+from .dying import uptime
 from .guests import guest, start_guest, stop_guest
-from .managed import ManagedHost
+from .host import Lab
 
 LAB = {"shape": "standard"}
 
-
-def codes(host: ManagedHost, card: str) -> dict[str, str]:
-    """The drift codes of a card and their severities."""
-    answer = host.info(devices=[{"address": host.address(card)}])
-    return {it["code"]: it["severity"] for it in answer["devices"][0]["drift"]}
+UNBOUND_WITHIN = 1.0
+"""Seconds in which somebody who takes the driver away has his shell back. It takes 0.1 s."""
 
 
-def uptime(host: ManagedHost) -> float:
-    """Seconds since the helper is up."""
-    script = (
-        "now=$(cut -d. -f1 /proc/uptime); then=$(systemctl show vfio-powerd"
-        " -P ActiveEnterTimestampMonotonic); echo $((now - then / 1000000))"
-    )
-    return float(host.lab.ssh(script).stdout)
+def fresh_devices(lab: Lab) -> Mapping[str, str]:
+    """The cards that are there now."""
+    lab.forget_devices()
+    return lab.devices
 
 
 class TestGuests:
@@ -36,7 +32,7 @@ class TestGuests:
         assert answer
         assert main.openable("nic")
         with guest(main, "nic"):
-            assert codes(main, "nic") == {"leased": "excused"}
+            assert main.codes("nic") == {"leased": "excused"}
             assert not main.declare(*main_rules(main)).get("failed")
             assert main.held_by("nic") == {"qemu-system-x86"}
         main.ctl(f"reclaim {address} --holder demo/guest")
@@ -52,7 +48,7 @@ class TestGuests:
         cards = [main.address(card) for card in ("nic", "warm", "edu")]
         took = main.lab.ssh(f'python3 -c "{script}" {" ".join(cards)}').stdout.split()[-1]
         assert float(took) < 10
-        assert all(main.openable(card) for card in ("nic", "warm"))
+        assert main.openable("nic", "warm")
         main.ctl(f"reclaim {' '.join(cards)}")
         main.reaches("nic", "D3cold")
 
@@ -89,13 +85,38 @@ class TestGuests:
         main.reaches("nic", "D3cold")
 
 
+class TestQuirks:
+    def test_a_card_that_is_entered_once_stays_awake_after_a_wake_until_it_is_rearmed(self, main):
+        address = main.address("nic")
+        row = {"address": address, "quirk": "no-reentry", "reason": "a test", "source": "the lab"}
+        file = "/etc/vfio-power/quirks.d/90-lab.json"
+        main.lab.ssh(f"mkdir -p {file.rpartition('/')[0]}; echo '{json.dumps([row])}' > {file}")
+        try:
+            main.lab.ssh("systemctl restart vfio-powerd")
+            assert main.power_state("nic") == "D3cold", "a restart moves no device"
+            main.lab.ssh(f"head -c 64 /sys/bus/pci/devices/{address}/config > /dev/null")
+            main.reaches("nic", "D0")
+            main.lab.ssh("systemctl restart vfio-powerd")
+            assert main.codes("nic") == {"awake-by-quirk": "excused"}
+            main.ctl(f"rearm {address}")
+            main.reaches("nic", "D3cold")
+            refused = main.declare(rule(main, "nic", mode="entry"))
+            assert refused["failed"]
+            assert "a test, says the lab" in refused["msg"]
+        finally:
+            main.lab.ssh(f"rm -rf {file.rpartition('/')[0].rpartition('/')[0]}")
+            main.lab.ssh("systemctl restart vfio-powerd")
+
+
 class TestBinding:
     def test_an_unbind_returns_at_once_and_after_a_bind_the_device_is_held_again(self, main):
-        address = main.address("nic")
-        took = main.write("/sys/bus/pci/drivers/vfio-pci/unbind", address)
-        assert took < 2, f"the unbind took {took:.1f} s"
-        assert codes(main, "nic") == {"not-bound": "drift"}
-        main.lab.ssh(f"echo {address} > /sys/bus/pci/drivers_probe")
+        assert main.held("nic")
+        took = main.unbind("nic")
+        try:
+            assert took < UNBOUND_WITHIN
+            assert main.codes("nic") == {"not-bound": "drift"}
+        finally:
+            main.probe("nic")
         assert main.openable("nic"), "a guest gets its chance first"
         main.reaches("nic", "D3cold", seconds=REBIND + 15)
         assert main.held("nic")
@@ -103,12 +124,36 @@ class TestBinding:
     def test_unbinding_one_function_lets_its_whole_group_go(self, main):
         both = [rule(main, card, **WAKEUP) for card in ("dual0", "dual1")]
         assert not main.declare(*both, settle=15).get("failed")
-        address = main.address("dual0")
-        took = main.write("/sys/bus/pci/drivers/vfio-pci/unbind", address)
-        assert took < 2, f"the unbind took {took:.1f} s"
-        assert main.openable("dual1")
-        main.lab.ssh(f"echo {address} > /sys/bus/pci/drivers_probe")
+        assert main.held("dual0", "dual1")
+        took = main.unbind("dual0")
+        try:
+            assert took < UNBOUND_WITHIN
+            assert main.openable("dual1")
+        finally:
+            main.probe("dual0")
         main.reaches("dual1", "D3cold", seconds=REBIND + DELAY + 20)
+
+
+class TestHotPlug:
+    def test_an_unplugged_card_is_let_go_at_once_and_held_again_when_it_is_back(self, main):
+        lab = main.lab
+        lab.add_device("e1000e", id="extra")
+        lab.wait_for(lambda: "bay" in fresh_devices(lab), 60, "the card to be there")
+        lab.ssh(f"driverctl --nosave set-override {main.address('bay')} vfio-pci")
+        main.put_back([*main_rules(main), rule(main, "bay", mode="entry")])
+        main.reaches("bay", "D3hot")
+        address, node = main.address("bay"), main.group_nodes("bay")["bay"]
+        lab.remove_device("extra")
+        lab.wait_for(lambda: "bay" not in fresh_devices(lab), 15, "the card to be gone")
+        assert not main.openers(node)
+        lab.wait_for(lambda: not lab.has_device("extra"), 15, "the port to be empty")
+        lab.add_device("e1000e", id="extra")
+        lab.wait_for(lambda: "bay" in fresh_devices(lab), 60, "the card to be back")
+        lab.ssh(f"driverctl --nosave set-override {address} vfio-pci")
+        main.reaches("bay", "D3hot", seconds=REBIND + 15)
+        assert main.held("bay")
+        lab.remove_device("extra")
+        lab.wait_for(lambda: "bay" not in fresh_devices(lab), 15, "the card to be gone")
 
 
 class TestBoots:
@@ -117,7 +162,7 @@ class TestBoots:
         names = ["nic", "disk", "rng"]
         for name in names:
             main.reaches(name, "D3hot" if name == "rng" else "D3cold", seconds=GRACE + 30)
-        assert all(main.held(name) for name in [*names, "spare"])
+        assert main.held(*names, "spare")
         assert not main.info()["drifted"]
 
     def test_a_guest_that_starts_first_after_a_boot_has_its_device(self, main):
@@ -125,7 +170,7 @@ class TestBoots:
         with guest(main, "nic"):
             main.reaches("disk", "D3cold", seconds=GRACE + 30)
             assert main.held_by("nic") == {"qemu-system-x86"}
-            assert codes(main, "nic") == {"busy": "excused"}
+            assert main.codes("nic") == {"busy": "excused"}
 
     def test_an_added_card_that_shifts_the_buses_is_not_taken_for_the_declared_one(self, main):
         declared = {card: main.address(card) for card in ("nic", "disk", "rng", "spare")}
@@ -136,7 +181,7 @@ class TestBoots:
             for card, address in declared.items():
                 stranger = here[address]
                 assert stranger != card, "the buses did not shift"
-                assert codes(main, address) == {"identity-changed": "drift"}
+                assert main.codes(address) == {"identity-changed": "drift"}
                 assert main.openable(stranger), f"{stranger} was taken for {card}"
         finally:
             main.lab.restart(shape="standard")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .declared import DELAY, HELPER, main_rules
+from .declared import DELAY, HELPER, REBIND, main_rules
 from .guests import guest
 
 LAB = {"shape": "small", "kernel": "iommufd"}
@@ -45,3 +45,13 @@ def test_a_guest_gets_its_device_and_gives_it_back(converged):
         assert converged.power_state("nic") == "D0"
     converged.ctl(f"reclaim {address} --holder demo")
     converged.reaches("nic", "D3cold")
+
+
+def test_an_unbind_returns_at_once_and_after_a_bind_the_device_is_held_again(converged):
+    assert node_opener(converged, "disk") == {"python3"}
+    took = converged.unbind("disk")
+    converged.probe("disk")
+    assert took < 1
+    assert converged.openable("disk"), "a guest gets its chance first"
+    converged.reaches("disk", "D3cold", seconds=REBIND + 15)
+    assert node_opener(converged, "disk") == {"python3"}

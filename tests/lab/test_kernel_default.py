@@ -9,6 +9,7 @@ import pytest
 
 from .declared import HELPER, rule
 from .managed import ManagedHost
+from .watching import sleeping_on
 
 LAB = {"shape": "small", "idle": "kernel-default"}
 
@@ -17,6 +18,17 @@ LAB = {"shape": "small", "idle": "kernel-default"}
 def installed(host: ManagedHost) -> ManagedHost:
     host.converge(vfio_power_devices=[rule(host, "rng", mode="none")], **HELPER)
     return host
+
+
+def test_looking_at_a_bare_host_wakes_nothing(host: ManagedHost):
+    for card, state in {"nic": "D3cold", "disk": "D3cold", "rng": "D3hot"}.items():
+        host.reaches(card, state)
+    with sleeping_on(host, "nic", "disk", "rng"):
+        answer = host.info()
+        predicted = host.declare(rule(host, "nic", mode="entry"), check=True)
+    assert not answer["helper"]["installed"]
+    assert answer["summary"]["asleep"] == 3
+    assert predicted["changed"]
 
 
 def codes(answer: dict, address: str) -> dict[str, str]:

@@ -87,7 +87,7 @@ class TestABootedLab:
 
     def test_takes_a_card_in_its_empty_port_and_gives_it_up(self, lab: Lab) -> None:
         def there() -> bool:
-            lab._devices = None
+            lab.forget_devices()
             return "bay" in lab.devices
 
         lab.add_device("e1000e", id="extra")

@@ -14,6 +14,7 @@ from .managed import ManagedHost
 
 LAB = {"shape": "many"}
 COUNT = 96
+CARDS = [f"rng{number:02}" for number in range(COUNT)]
 ALL = {"name": "all", "match": {"vendor": ["1af4"], "class": ["00ff"]}, "mode": "entry"}
 
 
@@ -52,13 +53,11 @@ def test_one_task_reaches_them_all_and_the_helper_answers_meanwhile(installed):
     assert states.count("D3hot") >= COUNT
     assert int(busiest) > 1, "no answer came while devices were being opened"
     assert int(held) == COUNT
-    assert installed.held("rng00")
-    assert installed.held("rng95")
+    assert installed.held(*CARDS), "each group says EBUSY, and only the helper has its node"
 
 
 def test_letting_them_all_go_leaves_none_held(installed):
     answer = installed.declare({**ALL, "mode": "none"})
     assert not answer.get("failed"), answer["msg"]
     assert answer["changed"]
-    nodes = "for fd in /proc/[0-9]*/fd/*; do readlink $fd; done | grep -c '^/dev/vfio/[0-9]'"
-    assert installed.lab.ssh(nodes, check=False).stdout.strip() == "0"
+    assert installed.openable(*CARDS)

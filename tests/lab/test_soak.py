@@ -8,13 +8,18 @@ from __future__ import annotations
 import pytest
 
 from .declared import WAKEUP, main_rules, rule
+from .dying import kills
 from .guests import guest
 
 LAB = {"shape": "standard"}
 
 pytestmark = pytest.mark.soak
 
-STRANGERS, GUESTS, CHANGES = 300, 30, 1000
+STRANGERS, GUESTS, CHANGES = 100, 30, 1000
+
+OFTEN = {"delay": 0.2, "max_per_hour": 36000, "burst": 1000}
+ASLEEP = 5.5
+"""Seconds. Sleeps shorter than five would be taken for a storm."""
 
 
 def footprint(host) -> tuple[int, int, int]:
@@ -27,17 +32,28 @@ def footprint(host) -> tuple[int, int, int]:
     return resident, descriptors, threads
 
 
+def sleeps(host, seconds: float) -> None:
+    """Wait until the network card has slept for so long without a break."""
+    host.reaches("nic", "D3cold")
+    before = host.seen("nic")["nic"].suspended_ms
+
+    def enough() -> bool:
+        return host.seen("nic")["nic"].suspended_ms - before > seconds * 1000
+
+    host.lab.wait_for(enough, seconds + 20, f"nic to have slept for {seconds:g} s")
+
+
 def foreign(host) -> int:
     (nic,) = host.info(devices=[{"address": host.address("nic")}])["devices"]
     return nic["wakes"]["foreign"]
 
 
 def test_every_one_of_many_strangers_is_counted(main):
-    quick = rule(main, "nic", **{**WAKEUP, "reentry": {"delay": 0.2}})
+    quick = rule(main, "nic", **{**WAKEUP, "reentry": OFTEN})
     main.put_back([quick])
     before, (resident, descriptors, _threads) = foreign(main), footprint(main)
     for _turn in range(STRANGERS):
-        main.reaches("nic", "D3cold")
+        sleeps(main, ASLEEP)
         main.lab.ssh(f"lspci -s {main.address('nic')}")
     main.reaches("nic", "D3cold")
     assert foreign(main) == before + STRANGERS
@@ -61,6 +77,11 @@ def test_a_device_goes_to_guests_and_comes_back(main):
 def test_a_thousand_mode_changes_of_our_own_are_no_foreign_wake(main):
     before = foreign(main)
     wishes = [rule(main, "nic", **WAKEUP)], [rule(main, "nic", mode="entry")]
-    main.alternate(*wishes, times=CHANGES)
+    done = main.alternate("nic", *wishes, times=CHANGES)
+    assert (done["exit"], done["slept"]) == (CHANGES, CHANGES)
     main.put_back(main_rules(main))
     assert foreign(main) == before
+
+
+def test_five_hundred_kills_move_nothing(main):
+    kills(main, times=500)

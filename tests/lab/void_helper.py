@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 
@@ -16,10 +17,16 @@ from vfio_power.touch.store import Store
 from vfio_power.touch.sysfs import Sysfs
 from vfio_power.wait.loop import Loop
 from vfio_power.wait.server import Server
-from vfio_power.wait.systemd import Notifier, listening_sockets
+from vfio_power.wait.systemd import Notifier
+from vfio_power.words.address import PciAddress
 from vfio_power.words.mode import Mode
-from vfio_power.words.report import HoldReport, Wakes
+from vfio_power.words.report import HoldReport, Lease, Wakes
 from vfio_power.words.version import API_REVISION
+
+FIRST = 3
+"""The descriptor of the socket; the service manager keeps no other one for this helper."""
+
+STATES = {Mode.NONE: "awake", Mode.ENTRY: "entry", Mode.ENTRY_WITH_WAKEUP: "entry-with-wakeup"}
 
 
 class VoidHelper:
@@ -27,21 +34,28 @@ class VoidHelper:
 
     def __init__(self) -> None:
         self.store = Store()
+        self.lent: dict[PciAddress, Lease] = {}
 
     def reports(self):
         loaded = self.store.load()
         found = resolve.resolve(loaded.declaration, Sysfs().devices(), loaded.known)
-        for known in found.known:
-            rule = loaded.declaration.rule(known.rule)
-            yield HoldReport(
-                known.address,
-                rule.name,
-                state="entry" if rule.mode is Mode.ENTRY else "entry-with-wakeup",
-                held=rule.holds,
-                engaged=rule.mode,
-                wakes=Wakes(),
-                entered=time.time(),
-            )
+        rules = {known.address: loaded.declaration.rule(known.rule) for known in found.known}
+        for address in sorted({*rules, *self.lent}):
+            yield self.report(address, rules.get(address))
+
+    def report(self, address, rule) -> HoldReport:
+        if address in self.lent:
+            return HoldReport(address, rule and rule.name, leases=(self.lent[address],))
+        return HoldReport(
+            address,
+            rule.name,
+            state=STATES[rule.mode] if rule.holds else "released",
+            held=rule.holds,
+            engaged=rule.mode,
+            backend="group" if rule.holds else None,
+            wakes=Wakes() if rule.mode is Mode.ENTRY_WITH_WAKEUP else None,
+            entered=time.time(),
+        )
 
     def get_status(self, call) -> None:
         generation = self.store.load().declaration.generation
@@ -76,22 +90,36 @@ class VoidHelper:
         ]
         call.reply({"generation": generation, "outcomes": outcomes, "pending": []})
 
-    def nothing(self, call) -> None:
-        call.reply({"devices": []})
+    def release(self, call) -> None:
+        for address in self.asked(call):
+            self.lent[address] = Lease(address, call.parameters["holder"], time.time(), None)
+        self.show(call)
+
+    def reclaim(self, call) -> None:
+        for address in self.asked(call):
+            self.lent.pop(address, None)
+        self.show(call)
+
+    def asked(self, call) -> list[PciAddress]:
+        return [PciAddress.parse(text) for text in call.parameters["addresses"]]
+
+    def show(self, call) -> None:
+        asked = [report for report in self.reports() if report.address in self.asked(call)]
+        call.reply({"devices": [wire.report_to_json(report) for report in asked]})
 
 
 def main() -> None:
     loop, void = Loop(), VoidHelper()
-    manager, sockets = Notifier(os.environ), listening_sockets(os.environ)
+    listening = socket.socket(fileno=FIRST)
     methods = {
         "GetStatus": void.get_status,
         "List": void.list_devices,
         "Apply": void.apply,
-        "Release": void.nothing,
-        "Reclaim": void.nothing,
+        "Release": void.release,
+        "Reclaim": void.reclaim,
     }
-    Server(loop, sockets[0], methods)
-    manager.ready("does nothing")
+    Server(loop, listening, methods)
+    Notifier(os.environ).ready("does nothing")
     loop.run()
 
 

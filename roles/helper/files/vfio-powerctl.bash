@@ -40,7 +40,7 @@ _vfio_powerctl() {
     fi
     last=${words[${#words[@]} - 1]}
     if ((${#words[@]} < 2)); then
-        _vfio_powerctl_reply "$typed" "list show watch release reclaim version --help"
+        _vfio_powerctl_reply "$typed" "list show watch release reclaim rearm clear pause resume version --help"
         return
     fi
     case $last in
@@ -49,13 +49,13 @@ _vfio_powerctl() {
     case ${words[1]} in
         list) options="--json --check --help" ;;
         show) options="--json --check --help" ;;
-        release) options="--holder --ttl --json --help" ;;
+        release) options="--all --holder --ttl --json --help" ;;
         reclaim) options="--holder --json --help" ;;
-        watch | version) options="--json --help" ;;
+        rearm | clear | watch | pause | resume | version) options="--json --help" ;;
         *) return ;;
     esac
     case ${words[1]},$typed in
-        *,-* | list,* | watch,* | version,*) _vfio_powerctl_reply "$typed" "$options" ;;
+        *,-* | list,* | watch,* | pause,* | resume,* | version,*) _vfio_powerctl_reply "$typed" "$options" ;;
         *) _vfio_powerctl_reply "$typed" "$(_vfio_powerctl_addresses)" ;;
     esac
 }

@@ -13,6 +13,8 @@ from ..think.select import asks_udev
 from ..touch.client import Client
 from ..touch.helper import CODE
 from ..touch.look import SETTLE, look
+from ..touch.quirks import Loaded as KnownBad
+from ..touch.quirks import load as load_quirks
 from ..touch.store import FOLDER, Loaded, Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import described, named
@@ -39,6 +41,7 @@ class Ground(NamedTuple):
     clock: Callable[[], float] = time.time
     ticks: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    known_bad: Callable[[], KnownBad] = load_quirks
 
     def look(
         self,
@@ -61,6 +64,7 @@ class Ground(NamedTuple):
             root=self.root,
             now=self.clock(),
             settle=settle,
+            known_bad=self.known_bad,
         )
 
     def need_udev(self, declaration: Declaration) -> None:

@@ -17,6 +17,7 @@ from ..think.drift import ABSENT
 from ..think.merge import merge
 from ..think.parse import Request, parse_request
 from ..think.plan import Step, plan
+from ..think.quirks import conflicts
 from ..think.resolve import clashes
 from ..think.wire import Fields, report_from_json
 from ..touch.client import Client
@@ -24,7 +25,7 @@ from ..touch.look import SETTLE
 from ..touch.view import HostView
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Resolution
-from ..words.errors import HelperRefused, InputError
+from ..words.errors import HelperRefused, InputError, Problem
 from ..words.report import HoldReport
 from .answer import Answer
 from .ground import Ground
@@ -56,12 +57,12 @@ def _once(wish: Wish, request: Request, ground: Ground, *, check: bool) -> Answe
     if not wish.apply:
         return _stored_only(task, ground, check=check)
     ground.need_udev(merged)
-    _refuse_clashes(merged, ground)
     seen = ground.look(
         loaded._replace(declaration=merged),
         settle=SETTLE if check else 0.0,
         besides=[entry.address for entry in loaded.known],
     )
+    _refuse_clashes(merged, seen, ground)
     lacking = missing(seen, merged)
     if check:
         return _predicted(task, seen, lacking)
@@ -70,17 +71,26 @@ def _once(wish: Wish, request: Request, ground: Ground, *, check: bool) -> Answe
     return _applied(task, seen, ground)
 
 
-def _refuse_clashes(merged: Declaration, ground: Ground) -> None:
-    if not merged.exclude:
-        return
+def _refuse_clashes(merged: Declaration, seen: HostView, ground: Ground) -> None:
+    """Refuse what only a look at the host shows to be wrong, all of it at once."""
+    problems = _excluded_by_match(merged, ground) if merged.exclude else []
+    problems += conflicts(
+        merged,
+        [view.known for view in seen.devices if view.known],
+        {view.address: view.facts for view in seen.devices if view.facts},
+        dict.fromkeys(quirk for view in seen.devices for quirk in view.quirks),
+    )
+    if problems:
+        raise InputError(problems)
+
+
+def _excluded_by_match(merged: Declaration, ground: Ground) -> list[Problem]:
     named = [it.selector for it in merged.rules if isinstance(it.selector, PciAddress)]
     found = {address: ground.sysfs.facts(address) for address in named}
     devices = {address: facts for address, facts in found.items() if facts is not None}
     with suppress(ImportError):  # no rule asks udev then, or need_udev had told
         devices = ground.describe(devices)
-    problems = clashes(merged, devices)
-    if problems:
-        raise InputError(problems)
+    return clashes(merged, devices)
 
 
 def _stored_only(task: Task, ground: Ground, *, check: bool) -> Answer:
@@ -122,12 +132,15 @@ def _predicted(task: Task, seen: HostView, lacking: list[str]) -> Answer:
 
 
 def _plan(merged: Declaration, seen: HostView) -> list[Step]:
+    if seen.helper.paused:
+        return []
     return plan(
         merged,
         Resolution(known=tuple(view.known for view in seen.devices if view.known)),
         {view.address: view.facts for view in seen.devices if view.facts},
         {view.address: view.hold for view in seen.devices if view.hold},
         [view.address for view in seen.devices if view.opened_by],
+        [view.address for view in seen.devices if view.kept_awake],
     )
 
 
@@ -145,6 +158,8 @@ def _applied(task: Task, seen: HostView, ground: Ground) -> Answer:
 
 def _nothing_to_do(task: Task, seen: HostView) -> bool:
     """Tell whether the helper need not be asked: all is stored, done, and reached."""
+    if seen.helper.paused:
+        return False  # it looks at its off switch when it is asked to apply
     up_to_date = seen.helper.generation in (task.stored.generation, None)
     known = tuple(view.known for view in seen.devices if view.known)
     if task.differs or not up_to_date or known != task.loaded.known or seen.drifted:

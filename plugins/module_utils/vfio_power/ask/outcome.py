@@ -28,6 +28,7 @@ from .task import Done, Task, Wish
 
 CURED_BY_CONVERGING = frozenset(
     {
+        "awake-by-quirk",
         "mode-mismatch",
         "not-as-expected",
         "not-suspended",

@@ -1,12 +1,12 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``release`` and ``reclaim``: give devices to a holder, and take them back."""
+"""``release``, ``reclaim`` and ``clear``: give devices away, take them back, trust them again."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from ..think.wire import Fields, report_from_json, report_to_json
@@ -27,13 +27,13 @@ def release(stage: Stage, options: Namespace) -> int:
     """Give devices, each with its unit, to a holder; done when the kernel has let go."""
     parameters = {
         "addresses": [str(address) for address in options.addresses],
+        "all": options.all,
         "holder": options.holder,
         "ttl": options.ttl,
     }
     reports = _devices(stage.around.client.call("Release", parameters, RELEASE_WITHIN))
     _print(stage, reports, [_given(report, options.holder) for report in reports])
-    failures = [report.failure for report in reports if report.failure is not None]
-    return _tell_failures(stage, [failure for failure in failures if failure.of_letting_go])
+    return _tell_failures(stage, [_not_fit(report) for report in reports])
 
 
 def reclaim(stage: Stage, options: Namespace) -> int:
@@ -45,7 +45,20 @@ def reclaim(stage: Stage, options: Namespace) -> int:
     }
     reports = _devices(stage.around.client.call("Reclaim", parameters, RECLAIM_WITHIN))
     _print(stage, reports, [_taken(report) for report in reports])
-    return _tell_failures(stage, [it.failure for it in reports if it.failure is not None])
+    return tell_not_taken(stage, reports)
+
+
+def clear(stage: Stage, options: Namespace) -> int:
+    """Trust devices again, and take those that are declared."""
+    parameters = {"addresses": [str(address) for address in options.addresses]}
+    reports = _devices(stage.around.client.call("Clear", parameters, RECLAIM_WITHIN))
+    _print(stage, reports, [_cleared(report) for report in reports])
+    return tell_not_taken(stage, reports)
+
+
+def tell_not_taken(stage: Stage, reports: Reports) -> int:
+    """Name the devices that could not be taken and why; return the exit status."""
+    return _tell_failures(stage, [not_taken(report) for report in reports])
 
 
 def _only_holder(stage: Stage, addresses: Sequence[PciAddress]) -> Optional[str]:
@@ -74,25 +87,50 @@ def _print(stage: Stage, reports: Reports, sentences: Sequence[str]) -> None:
         stage.say(f"{report.address}  {sentence}")
 
 
-def _tell_failures(stage: Stage, failures: Sequence[Failure]) -> int:
-    for failure in failures:
-        stage.remark(f"{failure.message}. {failure.hint}".rstrip())
-    return REFUSED if failures else DONE
+def _tell_failures(stage: Stage, failures: Iterable[Optional[Failure]]) -> int:
+    told = [failure for failure in failures if failure is not None]
+    for failure in told:
+        stage.remark_failure(failure)
+    return REFUSED if told else DONE
+
+
+def _not_fit(report: HoldReport) -> Optional[Failure]:
+    """Say why a device is of no use to whoever gets it next."""
+    failure = report.failure
+    return failure if failure is not None and failure.of_letting_go else None
+
+
+def not_taken(report: HoldReport) -> Optional[Failure]:
+    """Say why a device is not held as it is declared."""
+    why = report.quarantined
+    if why is None:
+        return report.failure
+    if report.rule is None:
+        return None  # nobody wants it taken
+    hint = f"To trust it again: vfio-powerctl clear {report.address}"
+    return Failure(why.code, why.message, hint)
 
 
 def _given(report: HoldReport, holder: str) -> str:
     until = next((lease.until for lease in report.leases if lease.holder == holder), None)
     end = "the next boot" if until is None else wording.when(until)
-    if report.failure is not None and report.failure.of_letting_go:
+    if _not_fit(report):
         return f"not fit for use; lent to {holder} until {end}"
     return f"given to {holder} until {end}"
+
+
+def _cleared(report: HoldReport) -> str:
+    if report.quarantined is not None:
+        return "in quarantine again"
+    return f"trusted, {_taken(report)}"
 
 
 def _taken(report: HoldReport) -> str:
     if report.leases:
         return f"still given to {' and '.join(lease.holder for lease in report.leases)}"
     if not report.held:
-        return "not held" if report.failure or report.rule is None else "free"
+        barred = report.failure or report.quarantined or report.rule is None
+        return "not held" if barred else "free"
     if report.engaged is not Mode.NONE:
         return f"held again, {report.engaged} engaged"
     return "held again"

@@ -15,7 +15,7 @@ from ..touch.udev import described
 from ..words.address import PciAddress
 from ..words.errors import HelperUnreachable, VfioPowerError
 from ..words.holder import parse_holder
-from . import lend, listing, show, version, watch
+from . import lend, listing, pause, rearm, show, version, watch
 from .paint import Paint, wanted
 from .stage import DONE, REFUSED, UNREACHABLE, Stage, Surroundings
 
@@ -49,7 +49,7 @@ def run(
 ) -> int:
     """Run the command in given surroundings."""
     try:
-        options = _parser().parse_args(argv)
+        options = _parsed(argv)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else REFUSED
     paint = Paint(on=wanted(out, environ) and not options.json)
@@ -101,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(showing)
     word("watch", watch.run, "Print what happens to the devices, until Ctrl-C")
     releasing = word("release", lend.release, "Let devices go, and give them to a holder")
-    _add_addresses(releasing)
+    releasing.add_argument("addresses", metavar="ADDRESS", nargs="*", type=_address)
+    releasing.add_argument("--all", action="store_true", help="all that is declared or held")
     releasing.add_argument("--holder", metavar="NAME", type=_holder, required=True)
     releasing.add_argument(
         "--ttl", metavar="SECONDS", type=_seconds, help="end of the lease; else the next boot"
@@ -111,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     reclaiming.add_argument(
         "--holder", metavar="NAME", type=_holder, help="whose lease; not needed if there is one"
     )
+    _add_addresses(word("rearm", rearm.run, "Let devices sleep once more that a quirk keeps awake"))
+    clearing = word("clear", lend.clear, "Let devices out of quarantine, and take them")
+    _add_addresses(clearing)
+    word("pause", pause.pause, "Let everything go and take nothing, also after a boot")
+    word("resume", pause.resume, "End the pause, and take what is declared")
     word("version", version.run, "Print the versions of command and helper")
     return parser
 
@@ -126,6 +132,14 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 
 def _add_addresses(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("addresses", metavar="ADDRESS", nargs="+", type=_address)
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.command is lend.release and bool(options.addresses) is options.all:
+        parser.error("release: name devices, or say --all")
+    return options
 
 
 def _address(text: str) -> PciAddress:

@@ -110,7 +110,9 @@ def _reached(device: DeviceView, _view: HostView) -> Iterator[str]:
     power = device.power
     if power is not None and device.facts is not None:
         asleep, awake = power.suspended_ms / 1000, power.active_ms / 1000
-        yield f"asleep {wording.lasting(asleep)}, awake {wording.lasting(awake)} in all"
+        share = power.active_share
+        part = "" if share is None else f" ({share * 100:.1f} % of the time)"
+        yield f"asleep {wording.lasting(asleep)}, awake {wording.lasting(awake)} in all{part}"
 
 
 def _wakes(device: DeviceView, _view: HostView) -> Iterator[str]:
@@ -122,10 +124,34 @@ def _wakes(device: DeviceView, _view: HostView) -> Iterator[str]:
         yield "cannot be seen in mode entry; the time awake can"
 
 
+def _reentry(device: DeviceView, _view: HostView) -> Iterator[str]:
+    rule, hold = device.rule, device.hold
+    if rule is None or rule.mode is not Mode.ENTRY_WITH_WAKEUP:
+        return
+    delay, most, burst = rule.reentry
+    yield f"{delay:g} s after a wake, at most {most} an hour and {burst} in a row"
+    if hold is None or hold.reentries is None:
+        return
+    yield from wording.breaker(hold.reentries, hold.waiting_until)
+    if hold.reentries.suppressed:
+        yield f"{hold.reentries.suppressed} put off so far"
+
+
+def _quirks(device: DeviceView, _view: HostView) -> Iterator[str]:
+    for quirk in device.quirks:
+        yield f"{quirk.kind.value}: {quirk.reason}, says {quirk.source}"
+
+
 def _leases(device: DeviceView, _view: HostView) -> Iterator[str]:
     for lease in device.hold.leases if device.hold else ():
         end = "the next boot" if lease.until is None else wording.when(lease.until)
         yield f"to {lease.holder} since {wording.when(lease.since)}, until {end}"
+
+
+def _quarantine(device: DeviceView, _view: HostView) -> Iterator[str]:
+    why = device.hold.quarantined if device.hold else None
+    if why is not None:
+        yield f"since {wording.when(why.since)}: {why.message}"
 
 
 def _unit(device: DeviceView, _view: HostView) -> Iterator[str]:
@@ -149,7 +175,10 @@ ROWS: Sequence[tuple[str, Callable[[DeviceView, HostView], Iterator[str]]]] = (
     ("held", _held),
     ("reached", _reached),
     ("wakes", _wakes),
+    ("re-entry", _reentry),
+    ("quirk", _quirks),
     ("lease", _leases),
+    ("quarantine", _quarantine),
     ("unit", _unit),
     ("power set", _power_set),
 )

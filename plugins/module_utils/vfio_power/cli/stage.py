@@ -16,6 +16,7 @@ from ..touch.sysfs import Sysfs
 from ..touch.view import HostView
 from ..words.declaration import Selector
 from ..words.errors import VfioPowerError
+from ..words.report import Failure
 from .paint import Paint
 
 DONE, REFUSED, UNREACHABLE = 0, 1, 3
@@ -84,6 +85,10 @@ class Stage:
         """Print what is no part of the answer, on the other channel."""
         self._err.write(f"vfio-powerctl: {text}\n")
         self._err.flush()
+
+    def remark_failure(self, failure: Failure) -> None:
+        """Print why something was not done with a device, and the next step."""
+        self.remark(f"{failure.message}. {failure.hint}".rstrip())
 
     def remark_error(self, error: VfioPowerError) -> None:
         """Print what went wrong, and the next step."""

@@ -17,7 +17,14 @@ from ..words.report import HoldReport
 from . import wording
 from .stage import DONE, Stage
 
-_COLOURS = {"woken-foreign": "yellow", "waiting": "yellow", "refused": "red", "entered": "green"}
+_COLOURS = {
+    "woken-foreign": "yellow",
+    "waiting": "yellow",
+    "breaker-open": "red",
+    "refused": "red",
+    "entered": "green",
+    "quarantined": "red",
+}
 
 
 def run(stage: Stage, _options: Namespace) -> int:

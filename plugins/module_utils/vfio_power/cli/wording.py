@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
 from ..think.policy import State
+from ..think.reentry import BUCKET, Breaker
 from ..touch.view import DeviceView, HostView
 from ..words.declaration import Rule
 from ..words.mode import Mode
-from ..words.report import HoldReport
+from ..words.report import HoldReport, Reentries
 
 NOTHING = "-"
 
@@ -98,6 +99,18 @@ def wakes(hold: Optional[HoldReport]) -> str:
     return f"{hold.wakes.foreign}/{hold.wakes.total}"
 
 
+def breaker(reentries: Reentries, until: Optional[float]) -> Iterator[str]:
+    """Yield what bounds the entries now, where anything does."""
+    storm = f"{reentries.storm_wakes} wakes in {lasting(reentries.storm_seconds)}"
+    if reentries.breaker == Breaker.OPEN.value:
+        end = "" if until is None else f" until {clock(until)}"
+        yield f"breaker open: {storm}; left awake{end}"
+    elif reentries.breaker == Breaker.HALF_OPEN.value:
+        yield f"breaker half-open: being tried after a storm of {storm}"
+    if reentries.put_off_by == BUCKET:
+        yield "put off until the bound per hour allows it"
+
+
 def codes(view: DeviceView) -> str:
     """Return the codes of what differs, without what the word before says already."""
     said = standing(view.hold)
@@ -126,7 +139,11 @@ def event(told: Mapping[str, Any], report: HoldReport) -> Optional[str]:
     if name == "waiting":
         again = report.waiting_until
         woken = _WOKEN.get(f"woken-{detail}", "woken")
-        return f"{woken}; entering again at {clock(again)}" if again is not None else woken
+        late = report.reentries is not None and report.reentries.put_off_by == BUCKET
+        why = ", when the bound per hour allows it" if late else ""
+        return f"{woken}; entering again at {clock(again)}{why}" if again is not None else woken
+    if name == "stays-awake":
+        return f"{_WOKEN.get(f'woken-{detail}', 'woken')}; stays awake until it is rearmed"
     sentence = _EVENTS.get(name, name)
     return sentence and sentence.format(
         detail=detail or "somebody", driver=detail or "a driver", mode=report.engaged
@@ -149,9 +166,17 @@ _EVENTS: Mapping[str, Optional[str]] = {
     "letting-go": "letting it go",
     "released": "let go",
     "refused": "refused: {detail}",
+    "breaker-open": "a storm of {detail}",
+    "breaker-half-open": "being tried after a storm of {detail}",
+    "breaker-closed": "the storm of wakes is over",
     "requested": "the kernel wants it back",
+    "rearmed": "may be entered once more",
     "leased": "leased to {detail}",
     "lease-ended": "lease of {detail} ended",
+    "stuck": "stuck: {detail}",
+    "failed": None,
+    "quarantined": "quarantined: {detail}",
+    "cleared": "trusted again",
     "bound": "bound to {driver}",
     "unbound": "taken off {driver}",
 }

@@ -5,30 +5,38 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import errno
+from contextlib import ExitStack, suppress
 from typing import Optional
 
 from ..think.policy import Action
 from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
 from ..words.declaration import Known
-from ..words.errors import VfioPowerError
-from ..words.facts import Facts, Power
+from ..words.errors import KernelRefused, VfioPowerError
+from ..words.facts import Facts, Identity, Power
 from ..words.report import Failure
 from .failures import NotOurs, failure_of
 from .grip import Grip
 from .grips import Grips
+from .marks import Marks
 
-_BACK_AWAKE = ("D0", "unknown")  # unknown: a device without power management
-_NOT_BACK = ("error", "suspended")
+_WHEN = {
+    Action.TAKE: "when it was opened",
+    Action.ENTER: "and was to sleep again",
+    Action.ENTER_WITH_WAKEUP: "and was to sleep again",
+    Action.EXIT: "when low power was ended",
+    Action.LET_GO: "when it was let go",
+}
 
 
 class Errands:
     """Carries actions out; may block for seconds, so it never runs in the loop."""
 
-    def __init__(self, sysfs: Sysfs, grips: Grips, dev: str = "/dev") -> None:
+    def __init__(self, sysfs: Sysfs, grips: Grips, marks: Marks, dev: str = "/dev") -> None:
         self._sysfs = sysfs
         self._grips = grips
+        self._marks = marks
         self._dev = dev
 
     def run(
@@ -39,18 +47,43 @@ class Errands:
         ``facts`` are those that the action was decided on. Raises VfioPowerError; LET_GO has
         closed everything by then, TAKE keeps nothing.
         """
+        try:
+            return self._run(action, known, facts, grip)
+        except KernelRefused as refused:
+            power = self._sysfs.power(known.address)
+            if power is None or not power.lost or refused.number == errno.EBUSY:
+                raise
+            raise _lost(known.address, power, _WHEN[action]) from refused
+
+    def _run(
+        self, action: Action, known: Known, facts: Optional[Facts], grip: Optional[Grip]
+    ) -> Optional[Grip]:
+        address = known.address
         if action is Action.TAKE:
-            return self._grips.take(self._declared_one(known, facts))
+            return self._take(self._declared_one(known, facts))
         if grip is None:
-            raise VfioPowerError(f"{known.address}: is not held")
+            raise VfioPowerError(f"{address}: is not held")
+        identity = facts.identity if facts else known.identity
         if action is Action.LET_GO:
-            self._let_go(known.address, grip)
+            self._let_go(address, identity, grip)
             return None
         if action is Action.EXIT:
-            grip.leave_low_power()
-        else:
-            grip.enter(action)
+            self._leave_low_power(address, identity, grip)
+            self._see_awake(address, action)
+            return grip
+        power = self._see_awake(address, action)
+        self._mark(address, identity, power)
+        grip.enter(action)
         return grip
+
+    def is_awake(self, address: PciAddress) -> bool:
+        """Look, without touching it, whether a device is awake that nothing forbids to sleep."""
+        power = self._sysfs.power(address)
+        return power is not None and power.runtime_status == "active" and power.control == "auto"
+
+    def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
+        """Tell what sysfs says of it. This is passive and quick, and may be asked in the loop."""
+        return self._sysfs.d3cold_allowed(address)
 
     def failure(self, error: Exception, address: PciAddress, facts: Optional[Facts]) -> Failure:
         """Say what an error of ``run`` means to people."""
@@ -84,26 +117,76 @@ class Errands:
             )
         return facts
 
-    def _let_go(self, address: PciAddress, grip: Grip) -> None:
+    def _take(self, facts: Facts) -> Grip:
+        grip = self._grips.take(facts)
+        with ExitStack() as taking:
+            taking.callback(grip.close)
+            self._see_awake(facts.address, Action.TAKE)
+            taking.pop_all()
+        return grip
+
+    def _let_go(self, address: PciAddress, identity: Optional[Identity], grip: Grip) -> None:
         """End low power, see whether the device came back, and close it whatever was seen."""
         refused = None
         with ExitStack() as closing:
             closing.callback(grip.close)
             try:
-                grip.leave_low_power()
+                self._leave_low_power(address, identity, grip)
             except VfioPowerError as error:
                 refused = error
-            power = self._sysfs.power(address)
-        if power is not None and not _is_back(power):
-            raise NotOurs(
-                "power-error",
-                f"{address}: did not come back from {power.power_state} (runtime status"
-                f" {power.runtime_status}) when it was let go",
-                "Look at the kernel log; reset it and bind it anew before a guest gets it",
-            ) from refused
-        if refused is not None:
-            raise refused
+            try:
+                self._see_awake(address, Action.LET_GO)
+            except NotOurs as lost:
+                raise lost from refused
+            if refused is not None:
+                raise refused
+
+    def _leave_low_power(
+        self, address: PciAddress, identity: Optional[Identity], grip: Grip
+    ) -> None:
+        power = self._sysfs.power(address)
+        if grip.entered and power is not None:
+            with suppress(OSError):  # somebody waits for the device, whatever the disk says
+                self._marks.arm(address, identity, power.suspended_ms)
+        grip.leave_low_power()
+
+    def _mark(
+        self, address: PciAddress, identity: Optional[Identity], power: Optional[Power]
+    ) -> None:
+        """Leave a mark for the next boot; without one no device is put to sleep."""
+        try:
+            self._marks.arm(address, identity, power.suspended_ms if power else 0)
+        except OSError as error:
+            raise VfioPowerError(
+                f"{address}: stays awake, as a crash while it sleeps could not be noted: {error}",
+                "Look at the disk of /var/lib/vfio-power, then converge again",
+            ) from error
+
+    def _see_awake(self, address: PciAddress, action: Action) -> Optional[Power]:
+        """See a device that we hold, and that is not in low power, awake and well."""
+        power = self._sysfs.power(address)
+        if power is None:
+            return None  # it is leaving the bus
+        if not power.back:
+            raise _lost(address, power, _WHEN[action])
+        if not self._sysfs.answers(address):
+            raise _silent(address, _WHEN[action])
+        self._marks.seen_back(address, power.suspended_ms)
+        return power
 
 
-def _is_back(power: Power) -> bool:
-    return power.power_state in _BACK_AWAKE and power.runtime_status not in _NOT_BACK
+def _lost(address: PciAddress, power: Power, when: str) -> NotOurs:
+    return NotOurs(
+        "power-error",
+        f"{address}: did not come back from {power.power_state} (runtime status"
+        f" {power.runtime_status}) {when}",
+        _BEFORE_A_GUEST,
+    )
+
+
+def _silent(address: PciAddress, when: str) -> NotOurs:
+    message = f"{address}: does not answer any more, its config space was all ones {when}"
+    return NotOurs("power-error", message, _BEFORE_A_GUEST)
+
+
+_BEFORE_A_GUEST = "Look at the kernel log; reset it and bind it anew before a guest gets it"

@@ -48,6 +48,11 @@ class Grip:
         self._probed: set[int] = set()
         self._entered = False
 
+    @property
+    def entered(self) -> bool:
+        """Tell whether low power was ever entered, by us or perhaps by somebody before us."""
+        return self._entered
+
     def enter(self, action: Action) -> None:
         """Allow low power in the way of ``action``, after a first probe of what it needs."""
         for feature in _NEEDS[action]:

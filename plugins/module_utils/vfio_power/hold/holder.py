@@ -19,7 +19,8 @@ from ..words.address import PciAddress
 from ..words.mode import Mode
 from ..words.report import Failure, Running, Wakes
 from .grip import Grip
-from .surroundings import Surroundings, Timer
+from .surroundings import Surroundings
+from .waiting import Wait
 
 
 class Keeping(Protocol):
@@ -39,6 +40,9 @@ class Keeping(Protocol):
     def happened(self, holder: Holder, event: str, detail: str = "") -> None:
         """Hear what became of the device."""
 
+    def refresh(self, address: PciAddress) -> None:
+        """Tell the holder of a device what is wanted now."""
+
     def settled(self, holder: Holder) -> None:
         """Hear that nothing is left to do for the device now."""
 
@@ -57,18 +61,17 @@ class Holder:
         self.address = address
         self.state = State.RELEASED
         self.goal = Goal.RELEASE
-        self.delay = 0.0
         self.grip: Optional[Grip] = None
         self.wakes = Wakes()
         self.entered: Optional[float] = None
-        self.waiting_until: Optional[float] = None
         self.running: Optional[Running] = None
         self.begun: Optional[float] = None  # when a worker began it, in seconds since the boot
         self.failure: Optional[Failure] = None
         self._keeping = keeping
         self._around = around
-        self._timer: Optional[Timer] = None
         self._woken_early = False
+        self._once = False
+        self.wait = Wait(around, self._due, lambda event, text: keeping.happened(self, event, text))
 
     @property
     def engaged(self) -> Mode:
@@ -80,25 +83,15 @@ class Holder:
         """Tell whether a worker has the device right now."""
         return self.state in policy.BUSY
 
-    @property
-    def lost(self) -> bool:
-        """Tell whether the device did not come back when it was let go."""
-        return self.failure is not None and self.failure.code == "power-error"
-
-    def forget_lost(self) -> None:
-        """Trust it again: a driver has taken the device since, or it is gone."""
-        if self.lost:
-            self.failure = None
-
     def take_over(self, grip: Grip, record: Optional[Record]) -> None:
         """Go on with a device from where another helper left it, without a call to it."""
         record = record or Record(State.UNSURE)
         self.grip = grip
         self.state = policy.survivor(record.state)
         self.goal = policy.CARRIES_ON.get(self.state, Goal.KEEP_AWAKE)
-        self.wakes, self.entered = record.wakes, record.entered
-        if self.state is State.WAITING and record.waiting_until is not None:
-            self._wait(record.waiting_until - self._around.clock())
+        self.wakes, self.entered, self.wait.memory = record.wakes, record.entered, record.reentry
+        if self.state is State.WAITING:
+            self.wait.go_on()
         told = self.state is not State.ARMED and drain(grip.counters.wake)
         if told and self.state is State.UNSURE:  # in another state it was counted before
             self._count_wake(own=True)  # a call of ours was under way
@@ -114,6 +107,29 @@ class Holder:
         state = policy.after(self.state, Event.ASKED)
         if state is not self.state:
             self.state, self.failure = state, None
+
+    def doubt(self) -> None:
+        """End low power and enter it anew: it may have ended without a word."""
+        self.look_for_wake()  # then it was not without a word
+        state = policy.after(self.state, Event.DOUBTED)
+        if state is not self.state:
+            self.state = state
+            self.proceed()
+
+    def enter_only_once(self, *, once: bool) -> None:
+        """Know whether the device takes no second entry before somebody says so."""
+        self._once = once
+        if not once:
+            self.state = policy.after(self.state, Event.REARMED)
+        elif self.state is State.WAITING:
+            self._spend()
+
+    def rearm(self) -> None:
+        """Let a device that had its one entry have another one."""
+        if self.state is State.SPENT:
+            self.state = policy.after(self.state, Event.REARMED)
+            self._keeping.remember(self)
+            self._keeping.happened(self, "rearmed")
 
     def proceed(self) -> None:
         """Begin the next action towards the goal, or say that there is none."""
@@ -144,7 +160,7 @@ class Holder:
         self.look_for_wake()  # what was signalled before is not the doing of this action
         if action is Action.LET_GO:
             self._unwatch()
-        self._stop_waiting()
+        self.wait.end()
         self.running, self.begun = Running(action.value, self._around.clock()), None
         self.state = policy.BEGINS[action]
         self._woken_early = False
@@ -164,10 +180,14 @@ class Holder:
         self._tell(action, failure)
         if self.state in policy.ENGAGED:
             self.entered = self._around.clock()
+        if self.state is State.ARMED:
+            self.wait.entered()
         if self._woken_early:
             self._left_low_power(own=True)
+        if self._once and action is Action.EXIT:
+            self._spend()
         self._keeping.remember(self)
-        self.proceed()
+        self._keeping.refresh(self.address)
 
     def _tell(self, action: Action, failure: Optional[Failure]) -> None:
         told = {Action.TAKE: "taken", Action.EXIT: "exited", Action.LET_GO: "released"}
@@ -186,33 +206,39 @@ class Holder:
         if state is self.state:
             return
         self.state = state
-        self._wait(self.delay)
+        if self._once:
+            self._spend()
+            self._keeping.happened(self, "stays-awake", "own" if own else "foreign")
+            return
+        self.wait.begin(own=own)
         self._keeping.happened(self, "waiting", "own" if own else "foreign")
 
-    def _wait(self, seconds: float) -> None:
-        self.waiting_until = self._around.clock() + seconds
-        self._timer = self._around.call_later(max(0.0, seconds), self._due)
-
     def _due(self) -> None:
-        self._stop_waiting()
+        self.wait.end()
         self.state = policy.after(self.state, Event.DUE)
-        self.proceed()
+        self._keeping.refresh(self.address)
 
-    def _stop_waiting(self) -> None:
-        self.waiting_until = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _spend(self) -> None:
+        self.wait.end()
+        self.state = policy.after(self.state, Event.SPENT)
 
     def _watch(self, grip: Grip) -> None:
         self._around.watch(grip.counters.wake.fileno(), self.look_for_wake)
         self._around.watch(grip.counters.request.fileno(), self._requested)
+        self._around.watch(grip.counters.error.fileno(), self._failed)
 
     def _unwatch(self) -> None:
         if self.grip is not None:
             self._around.unwatch(self.grip.counters.wake.fileno())
             self._around.unwatch(self.grip.counters.request.fileno())
+            self._around.unwatch(self.grip.counters.error.fileno())
 
     def _requested(self) -> None:
         if self.grip is not None and drain(self.grip.counters.request):
             self._keeping.happened(self, "requested")
+
+    def _failed(self) -> None:
+        """Tell of an error once, undrained: a helper that takes over has to hear of it as well."""
+        if self.grip is not None:
+            self._around.unwatch(self.grip.counters.error.fileno())
+            self._keeping.happened(self, "failed")

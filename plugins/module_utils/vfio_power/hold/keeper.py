@@ -11,21 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Callable, Optional
 
-from ..think.policy import Action, Goal, goal_of
+from ..think.deadlines import deadline_of
+from ..think.policy import ENGAGED, Action, Goal, State, goal_of
+from ..think.quirks import in_the_way
 from ..think.units import unit
 from ..touch.records import Record, Records
 from ..words.address import PciAddress
-from ..words.declaration import Known
+from ..words.declaration import Known, Reentry
 from ..words.facts import Facts
 from ..words.mode import Mode
-from ..words.report import Failure, HoldReport, Running
+from ..words.quirk import Kind
+from ..words.report import Failure, HoldReport, Quarantined, Running
 from .asks import Ask, Asks
+from .bars import Bars
 from .errands import Errands
 from .grip import Grip
 from .holder import Holder
+from .jobs import Job, Jobs
 from .lending import Lending
+from .marks import Marks
 from .permits import Permits
 from .surroundings import Surroundings
 from .table import Table
@@ -41,12 +48,18 @@ class Keeper:
         self,
         around: Surroundings,
         errands: Errands,
+        jobs: Jobs,
         windows: Windows,
         records: Records,
+        bars: Bars,
+        marks: Marks,
         listener: Listener,
     ) -> None:
         self.resting = False
         self.table = Table()
+        self.jobs = jobs
+        self.bars = bars
+        self.marks = marks
         self.asks = Asks(around)
         self.permits = Permits(around, self.refresh, self.ask)
         self.lending: Optional[Lending] = None
@@ -57,18 +70,14 @@ class Keeper:
         self._listener = listener
         self._holders: dict[PciAddress, Holder] = {}
         self._below: dict[PciAddress, list[Holder]] = {}  # by port
-        self._unsupported: set[PciAddress] = set()
 
     def install(self, table: Table) -> None:
         """Go by another table from now on; what is no longer declared is let go."""
         self.table = table
         self._below = {}
-        for address, holder in self._holders.items():
+        for holder in self._holders.values():
             self._put_below_its_port(holder)
-            if address not in table.devices:
-                holder.forget_lost()
-        for address in [*table.known, *self._holders]:
-            self.refresh(address)
+        self.refresh_all()
 
     def take_over(self, grips: Mapping[PciAddress, Grip], rest: Mapping[int, ExitStack]) -> None:
         """Go on with what a helper before us held; to be followed by ``install``."""
@@ -81,7 +90,8 @@ class Keeper:
             self.remember(holder)
         self.permits.grant_from_before(it for it in grips if not self.leases_on(it))
         for group, closing in rest.items():
-            self._around.submit(f"group {group}", closing.close, lambda _none, _error: None)
+            job = Job(f"group {group}", Action.LET_GO.value)
+            self.jobs.submit(job, closing.close, lambda _none, _error: None)
 
     def refresh(self, address: PciAddress) -> None:
         """Tell a device's holder what is wanted now."""
@@ -94,8 +104,18 @@ class Keeper:
             holder = self._holders[address] = Holder(address, self, self._around)
             self._put_below_its_port(holder)
         rule = self.table.rule(address)
-        holder.delay = rule.reentry_delay if rule else 0.0
+        holder.wait.bounds = rule.reentry if rule else Reentry()
+        holder.enter_only_once(once=self.table.has_quirk(address, Kind.NO_REENTRY))
         holder.want(goal)
+
+    def refresh_all(self) -> None:
+        """Tell every device's holder what is wanted now."""
+        for address in self.addresses():
+            self.refresh(address)
+
+    def addresses(self) -> list[PciAddress]:
+        """Return every device that is declared, or that we ever had to do with."""
+        return list({**self.table.known, **self._holders})
 
     def ask(self, addresses: Iterable[PciAddress]) -> None:
         """Permit devices because somebody asks for them now, and retry what was refused."""
@@ -104,6 +124,13 @@ class Keeper:
             if address in self._holders:
                 self._holders[address].ask()
         self.permits.grant(free)
+
+    def rearm(self, addresses: Iterable[PciAddress]) -> None:
+        """Enter devices once more that stay awake because of a quirk, as far as it allows that."""
+        for address in addresses:
+            if address in self._holders:
+                self._holders[address].rearm()
+            self.refresh(address)
 
     def wait_for(self, ask: Ask, timeout: float, begin: Callable[[], None]) -> None:
         """Begin something and let a request wait until its devices have settled."""
@@ -119,11 +146,24 @@ class Keeper:
 
     def forget_refusal(self, address: PciAddress) -> None:
         """A device was bound anew: what its driver did not offer before, it may offer now."""
-        self._unsupported.discard(address)
+        self.bars.unsupported.discard(address)
         holder = self._holders.get(address)
         if holder is not None:
             holder.ask()
-            holder.forget_lost()
+            holder.failure = None  # perhaps of another card
+
+    def distrust(self, address: PciAddress, code: str, message: str) -> None:
+        """Let a device go, and do not take it again before somebody trusts it."""
+        why = Quarantined(code, message, self.clock())
+        self.bars.quarantine.add(address, self.table.identity(address), why)
+        self.refresh(address)
+
+    def trust(self, addresses: Iterable[PciAddress]) -> None:
+        """Let devices out of quarantine, and take them as if they were asked for now."""
+        cleared = self.bars.quarantine.clear(addresses)
+        for address in self._holders.keys() & set(cleared):
+            self._holders[address].failure = None
+        self.ask(cleared)
 
     def unit(self, address: PciAddress) -> list[PciAddress]:
         """Return the devices that are let go and taken together."""
@@ -139,8 +179,10 @@ class Keeper:
         report = HoldReport(
             address,
             known.rule if known else None,
-            taken_after=self.permits.due(address),
+            taken_after=None if self._barred(address) else self.permits.due(address),
             leases=self.lending.of(address) if self.lending else (),
+            failure=self._by_quirk(address),
+            quarantined=self._distrusted(address),
         )
         holder = self._holders.get(address)
         if holder is None:
@@ -149,10 +191,13 @@ class Keeper:
         return report._replace(running=self._running(holder))
 
     def reports(self) -> list[HoldReport]:
-        """Report every device that is declared, held, lent or did not come back, in bus order."""
+        """Report every device that is declared, held, lent or in quarantine, in bus order."""
         lent = self.lending.addresses() if self.lending else set()
-        ours = {a for a, holder in self._holders.items() if holder.grip is not None or holder.lost}
-        return [self.report(address) for address in sorted({*self.table.known, *ours, *lent})]
+        held = {address for address, holder in self._holders.items() if holder.grip is not None}
+        there = self.bars.quarantine.addresses() & self.table.devices.keys()
+        distrusted = {it for it in there if self._distrusted(it)}
+        known = {*self.table.known, *held, *lent, *distrusted}
+        return [self.report(address) for address in sorted(known)]
 
     def tell(self, address: PciAddress, event: str, detail: str = "") -> None:
         """Tell the listener what happened to a device."""
@@ -173,6 +218,16 @@ class Keeper:
         self.resting = True
         busy = [address for address, holder in self._holders.items() if holder.busy]
         self.wait_for(Ask(busy, lambda *_one: None, lambda _ask: done()), within, lambda: None)
+
+    def after_system_sleep(self) -> None:
+        """Look at every device that may sleep: the host slept, and some forget over that."""
+        for address, holder in self._holders.items():
+            if holder.state in ENGAGED and holder.grip is not None:
+                self._around.submit(
+                    _lane(address, None, holder.grip),
+                    partial(self._errands.is_awake, address),
+                    partial(_doubt_if, holder),
+                )
 
     def held(self) -> list[PciAddress]:
         """Return the devices that are open, or about to be."""
@@ -196,6 +251,7 @@ class Keeper:
         def ended(held: Optional[Grip], error: Optional[Exception]) -> None:
             self._look_for_wakes(port)
             self._windows.end(port, address)
+            self.marks.let_live(address)
             if error is not None:
                 kept = None if action in (Action.TAKE, Action.LET_GO) else grip
                 done(kept, self._errands.failure(error, address, facts))
@@ -204,13 +260,11 @@ class Keeper:
                 ask.note(address, action.value)
             done(held, None)
 
-        def run() -> Optional[Grip]:
-            holder.begun = self._around.uptime()  # until now it waited for a worker
-            return self._errands.run(action, known, facts, grip)
-
         self._look_for_wakes(port)
         self._windows.begin(port)
-        self._around.submit(_lane(address, facts, grip), run, ended)
+        lane, call = _lane(address, facts, grip), action.value
+        job = Job(lane, call, partial(self._begun, holder), partial(self._late, address, call))
+        self.jobs.submit(job, lambda: self._errands.run(action, known, facts, grip), ended)
 
     def remember(self, holder: Holder) -> None:
         """Write down how a device stands, or forget it once it is let go."""
@@ -218,7 +272,7 @@ class Keeper:
             if holder.grip is None and not holder.busy:
                 self._records.remove(holder.address)
                 return
-            record = Record(holder.state, holder.wakes, holder.entered, holder.waiting_until)
+            record = Record(holder.state, holder.wakes, holder.entered, holder.wait.memory)
             self._records.save(holder.address, record)
         except OSError:
             self._records.remove(holder.address)  # better none than one that is not true
@@ -232,13 +286,26 @@ class Keeper:
         self._listener(holder.address, event, detail)
         if event == "requested":
             self.stand_aside(holder.address)
-        if event == "refused" and holder.failure and holder.failure.code == "unsupported":
-            self._unsupported.add(holder.address)
+        if event == "failed":
+            message = f"{holder.address}: reported an uncorrectable error"
+            self.distrust(holder.address, "quarantined", message)
+        failure = holder.failure if event == "refused" else None
+        if failure and failure.code == "unsupported":
+            self.bars.unsupported.add(holder.address)
             self.refresh(holder.address)
+        if failure and failure.code == "power-error":
+            self.distrust(holder.address, failure.code, failure.message)
 
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
         self.asks.settled(holder.address)
+
+    def _begun(self, holder: Holder) -> None:
+        holder.begun = self._around.uptime()  # until now it waited for a worker
+
+    def _late(self, address: PciAddress, call: str) -> None:
+        lasting = f"for {deadline_of(call):.0f} s"
+        self.tell(address, "stuck", f"{address}: {call} has not returned {lasting}")
 
     def _running(self, holder: Holder) -> Optional[Running]:
         if holder.running is None or holder.begun is None:
@@ -247,13 +314,36 @@ class Keeper:
 
     def _goal(self, address: PciAddress) -> Goal:
         rule = self.table.rule(address)
+        if self._barred(address):
+            return Goal.RELEASE
         if self.table.lost and rule is None and address in self._holders:
             return self._holders[address].goal  # nothing moves because a file was damaged
         if rule is None or not self.permits.has(address) or not self.table.ready(address):
             return Goal.RELEASE
-        if rule.mode is not Mode.NONE and address in self._unsupported:
-            return Goal.RELEASE
+        quirk = self._by_quirk(address)
+        if quirk is not None:
+            return Goal.RELEASE if quirk.code == "unsupported" else Goal.KEEP_AWAKE
         return goal_of(rule.mode, rule.reserve)
+
+    def _distrusted(self, address: PciAddress) -> Optional[Quarantined]:
+        return self.bars.quarantine.of(address, self.table.identity(address))
+
+    def _barred(self, address: PciAddress) -> bool:
+        return self.bars.against(address, self.table.identity(address), self.table.rule(address))
+
+    def _by_quirk(self, address: PciAddress) -> Optional[Failure]:
+        """Say which quirk keeps a device out of its declared mode, or None."""
+        rule, facts = self.table.rule(address), self.table.devices.get(address)
+        if rule is None or facts is None or not self.table.ready(address):
+            return None
+        holder = self._holders.get(address)
+        return in_the_way(
+            facts,
+            rule.mode,
+            self.table.known_bad.quirks,
+            spent=holder is not None and holder.state is State.SPENT,
+            d3cold_allowed=lambda: self._errands.d3cold_allowed(address),
+        )
 
     def _wanted_mode(self, address: PciAddress) -> Mode:
         rule = self.table.rule(address)
@@ -272,6 +362,11 @@ class Keeper:
             holder.look_for_wake()
 
 
+def _doubt_if(holder: Holder, awake: Optional[bool], _error: Optional[Exception]) -> None:
+    if awake:
+        holder.doubt()
+
+
 def _lane(address: PciAddress, facts: Optional[Facts], grip: Optional[Grip]) -> str:
     """Return what keeps jobs of one IOMMU group in a row, also when the device is gone."""
     if grip is not None:
@@ -281,6 +376,7 @@ def _lane(address: PciAddress, facts: Optional[Facts], grip: Optional[Grip]) -> 
 
 def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
     counted = mode is Mode.ENTRY_WITH_WAKEUP
+    by_quirk = report.failure if holder.engaged is Mode.NONE else None  # else not heeded yet
     return report._replace(
         state=holder.state.value,
         held=holder.grip is not None,
@@ -288,6 +384,7 @@ def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
         backend=holder.grip.backend if holder.grip else None,
         wakes=holder.wakes if counted else None,
         entered=holder.entered,
-        waiting_until=holder.waiting_until,
-        failure=holder.failure,
+        waiting_until=holder.wait.until,
+        reentries=holder.wait.report() if counted else None,
+        failure=holder.failure or by_quirk,
     )

@@ -53,6 +53,11 @@ class Lending:
         """Return the leases on a device."""
         return tuple(lease for lease in self._leases if lease.address == address)
 
+    @property
+    def count(self) -> int:
+        """How many leases there are."""
+        return len(self._leases)
+
     def addresses(self) -> set[PciAddress]:
         """Return every device that is lent."""
         return {lease.address for lease in self._leases}

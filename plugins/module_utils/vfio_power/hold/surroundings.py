@@ -21,13 +21,16 @@ class Timer(Protocol):
 
 
 class Surroundings(Protocol):
-    """A loop that calls back in one thread, workers beside it, and two clocks."""
+    """A loop that calls back in one thread, workers beside it, two clocks and dice."""
 
     def clock(self) -> float:
         """Return seconds since the epoch, for people."""
 
     def uptime(self) -> float:
         """Return seconds since the boot, to measure with: nobody sets this clock."""
+
+    def chance(self) -> float:
+        """Return a number from 0 to 1, another one each time."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, in the loop's thread."""
@@ -37,8 +40,12 @@ class Surroundings(Protocol):
         key: str,
         work: Callable[[], T],
         done: Callable[[Optional[T], Optional[Exception]], None],
+        begun: Optional[Callable[[], None]] = None,
     ) -> None:
-        """Run ``work`` in a worker, one at a time per key; ``done`` runs in the loop's thread."""
+        """Run ``work`` in a worker, one at a time per key; ``done`` runs in the loop's thread.
+
+        So does ``begun``, once a worker has taken it.
+        """
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call back while the descriptor is readable."""

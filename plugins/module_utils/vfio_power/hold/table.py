@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
+from ..think import quirks
 from ..think.resolve import resolve
 from ..think.select import asks_udev
+from ..touch.quirks import Loaded, load
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Rule
 from ..words.errors import VfioPowerError
-from ..words.facts import Facts
+from ..words.facts import Facts, Identity
+from ..words.quirk import Kind
 
 
 class Table(NamedTuple):
@@ -29,11 +32,22 @@ class Table(NamedTuple):
     devices: Mapping[PciAddress, Facts] = {}
     damaged: str = ""
     lost: bool = False  # something was declared, and nobody can tell what
+    known_bad: Loaded = Loaded()
 
     def rule(self, address: PciAddress) -> Optional[Rule]:
         """Return the rule that a device is under, or None."""
         known = self.known.get(address)
         return self.declaration.rule(known.rule) if known else None
+
+    def identity(self, address: PciAddress) -> Optional[Identity]:
+        """Return which card is at an address, or which was; None where nobody knows."""
+        facts, known = self.devices.get(address), self.known.get(address)
+        return facts.identity if facts else known.identity if known else None
+
+    def has_quirk(self, address: PciAddress, kind: Kind) -> bool:
+        """Tell whether a device has a quirk of that kind."""
+        facts = self.devices.get(address)
+        return facts is not None and quirks.has(facts, kind, self.known_bad.quirks) is not None
 
     def ready(self, address: PciAddress) -> bool:
         """Tell whether the declared device itself is there, on a VFIO driver."""
@@ -63,10 +77,12 @@ class Tables:
         store: Store,
         sysfs: Sysfs,
         described: Callable[[Mapping[PciAddress, Facts]], Mapping[PciAddress, Facts]],
+        known_bad: Callable[[], Loaded] = load,
     ) -> None:
         self._store = store
         self._sysfs = sysfs
         self._described = described
+        self._known_bad = known_bad
 
     def reload(self) -> Table:
         """Resolve what is stored against the bus as it is; remember devices seen anew."""
@@ -104,7 +120,8 @@ class Tables:
         if asks_udev(declaration):
             devices = self._described(devices)
         resolution = resolve(declaration, devices, known)
-        return Table(declaration, {entry.address: entry for entry in resolution.known}, devices)
+        entries = {entry.address: entry for entry in resolution.known}
+        return Table(declaration, entries, devices, known_bad=self._known_bad())
 
     def _save(self, table: Table) -> None:
         self._store.save(table.declaration, tuple(table.known.values()))

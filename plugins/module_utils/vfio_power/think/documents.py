@@ -37,7 +37,7 @@ def rule_document(rule: Rule) -> dict[str, object]:
     document: dict[str, object] = {"name": rule.name, **selector_document(rule.selector)}
     document.update(mode=rule.mode.value, reserve=rule.reserve, expect=rule.expect.value)
     if rule.mode is Mode.ENTRY_WITH_WAKEUP:
-        document["reentry"] = {"delay": rule.reentry_delay}
+        document["reentry"] = dict(rule.reentry._asdict())
     if rule.count is not None:
         document["count"] = rule.count
     return document
@@ -60,8 +60,22 @@ def _match_document(match: Match) -> dict[str, object]:
 
 def known_document(known: Known) -> dict[str, object]:
     """Return one device as JSON has it; parse_known reads it back."""
-    identity = known.identity._asdict() if known.identity else None
+    identity = identity_document(known.identity)
     return {"address": str(known.address), "identity": identity, "rule": known.rule}
+
+
+def identity_document(identity: Optional[Identity]) -> Optional[dict[str, str]]:
+    """Return an identity as JSON has it; parse_identity reads it back."""
+    return identity._asdict() if identity else None
+
+
+def parse_identity(value: object, place: str) -> Optional[Identity]:
+    """Read an identity, or None where it was not known."""
+    problems: Problems = []
+    identity = None if value is None else _read_identity(value, place, problems)
+    if problems:
+        raise InputError(problems)
+    return identity
 
 
 def parse_known(document: object) -> Known:

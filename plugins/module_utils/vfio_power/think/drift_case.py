@@ -27,13 +27,13 @@ class Case(NamedTuple):
     power: Optional[Power] = None
     hold: Optional[HoldReport] = None
     helper: str = RUNNING
+    paused: str = ""  # why the helper stands back
     host: HostFacts = HostFacts()
     opened_by: tuple[str, ...] = ()  # "qemu-system-x86 (pid 812)"; the helper is not among them
     group_drivers: Mapping[PciAddress, str] = {}  # others of its IOMMU group on host drivers
     blockers: tuple[str, ...] = ()  # what is awake with it, as far as the caller could see
     now: float = 0.0  # seconds since the epoch
     settle: float = 5.0  # seconds that a device gets to fall asleep
-    patience: float = 30.0  # seconds after which a call into the kernel counts as stuck
 
     @property
     def held(self) -> bool:
@@ -65,6 +65,13 @@ def reached(power: Optional[Power]) -> str:
     if power.runtime_status == "active":
         return f"awake in {power.power_state}"
     return f"{power.runtime_status} in {power.power_state}"
+
+
+def lasting(length: float) -> str:
+    """Return a length of time in the unit that people would use."""
+    if length < 120:
+        return seconds(length)
+    return f"{length / 60:.0f} min" if length < 7200 else f"{length / 3600:.0f} h"
 
 
 def seconds(length: float) -> str:

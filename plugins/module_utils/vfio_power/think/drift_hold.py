@@ -13,17 +13,37 @@ from typing import Optional
 from ..words.mode import Expect, Mode
 from ..words.report import Drift
 from .codes import found
-from .drift_case import RUNNING, Case, seconds
+from .deadlines import deadline_of
+from .drift_case import RUNNING, Case, lasting, seconds
+from .reentry import BUCKET, Breaker
 
 
 def stuck(case: Case) -> Optional[Drift]:
     """Find a call into the kernel that does not return."""
     running = case.hold.running if case.hold else None
-    if running is None or running.seconds is None or running.seconds <= case.patience:
+    if running is None or running.seconds is None:
+        return None
+    if running.seconds <= deadline_of(running.call):
         return None
     lasting = seconds(running.seconds)
     message = f"{case.subject}: {running.call} has not returned from the kernel for {lasting}"
     return found("stuck", message, "Look at the kernel log; the device may hang in a reset")
+
+
+def quarantined(case: Case) -> Optional[Drift]:
+    """Find a device that is not trusted, declared or not: somebody has to look at it."""
+    why = case.hold.quarantined if case.hold else None
+    if why is None:
+        return None
+    look = _LOOK.get(why.code, _LOOK["quarantined"])
+    hint = f"{look}; to trust it again: vfio-powerctl clear {case.address}"
+    return found(why.code, f"{why.message}; it is not taken again before it is cleared", hint)
+
+
+_LOOK = {
+    "quarantined": "Look at the kernel log, also of the boot before",
+    "power-error": "Look at the kernel log, often only a cold start helps",
+}
 
 
 def leased(case: Case) -> Optional[Drift]:
@@ -62,6 +82,14 @@ def busy(case: Case) -> Optional[Drift]:
     return None
 
 
+def paused(case: Case) -> Optional[Drift]:
+    """Find a device that is not held because nothing is: no fault of its own."""
+    if not case.paused or case.rule is None or not case.rule.holds:
+        return None
+    message = f"{case.subject} is not held while the helper is paused: {case.paused}"
+    return found("paused", message, "When that is over: vfio-powerctl resume")
+
+
 def failed(case: Case) -> Optional[Drift]:
     """Pass on what the helper could not do; of no interest once the rule asks nothing of it."""
     failure = case.hold.failure if case.hold else None
@@ -71,12 +99,30 @@ def failed(case: Case) -> Optional[Drift]:
     return found(failure.code, failure.message, hint)
 
 
+def wake_storm(case: Case) -> Optional[Drift]:
+    """Find a device that is left awake, as somebody wakes it again and again."""
+    reentries, until = (case.hold.reentries, case.hold.waiting_until) if case.hold else (None, None)
+    if reentries is None or until is None or reentries.breaker != Breaker.OPEN.value:
+        return None
+    often = f"woken {reentries.storm_wakes} times in {lasting(reentries.storm_seconds)}"
+    rest = lasting(until - case.now)
+    return found(
+        "wake-storm",
+        f"{case.subject} was {often}; it is left awake for another {rest}, then tried once more",
+        "Find what reads it: lspci, lshw, fact gathering and monitoring agents do;"
+        " vfio-powerctl watch tells when it is woken",
+    )
+
+
 def waiting(case: Case) -> Optional[Drift]:
     """Find a device that was woken and has its time to be entered again."""
     until = case.hold.waiting_until if case.hold else None
     if until is None or case.rule is None or case.rule.mode is not Mode.ENTRY_WITH_WAKEUP:
         return None
     message = f"{case.subject} was woken; low power is entered again in {seconds(until - case.now)}"
+    reentries = case.hold.reentries if case.hold else None
+    if reentries is not None and reentries.put_off_by == BUCKET:
+        message += f", when the bound of {case.rule.reentry.max_per_hour} an hour allows it"
     return found("waiting", message, "Nothing to do; vfio-powerctl watch tells when it is woken")
 
 

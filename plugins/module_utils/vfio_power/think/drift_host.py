@@ -24,11 +24,22 @@ class HostCase(NamedTuple):
     damaged: str = ""  # a sentence on each stored file that could not be used
     declaration: Declaration = Declaration()
     matched: Mapping[str, int] = {}  # rule name: how many devices it found
+    quirks_damaged: str = ""  # as damaged, of the files that tell what devices do not take
+    paused: str = ""  # why the helper stands back
+    workers: int = 0
+    stuck: int = 0  # workers that hang in the kernel
 
 
 def judge_host(case: HostCase) -> list[Drift]:
     """Return what differs on the host itself; each device is judged by drift.judge."""
-    told = (_helper_down(case), _api_mismatch(case) or _outdated(case), _damaged(case))
+    told = (
+        _helper_down(case),
+        _api_mismatch(case) or _outdated(case),
+        _stuck(case),
+        _paused(case),
+        _damaged(case),
+        _quirks_damaged(case),
+    )
     return [drift for drift in told if drift is not None] + list(_miscounted(case))
 
 
@@ -63,11 +74,35 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".") if part.isdecimal()]
 
 
+def _stuck(case: HostCase) -> Optional[Drift]:
+    if not case.workers or case.stuck < case.workers:
+        return None
+    message = (
+        f"all {case.workers} workers of the helper hang in the kernel:"
+        " no device can be taken or let go"
+    )
+    return found("stuck", message, "Look at the kernel log; the devices that are stuck say in what")
+
+
+def _paused(case: HostCase) -> Optional[Drift]:
+    if not case.paused:
+        return None
+    message = f"the helper is paused, it holds nothing and takes nothing: {case.paused}"
+    return found("paused", message, "When that is over: vfio-powerctl resume")
+
+
 def _damaged(case: HostCase) -> Optional[Drift]:
     if not case.damaged:
         return None
     hint = "Converge again: that writes what the playbook declares"
     return found("state-damaged", case.damaged.rstrip("."), hint)
+
+
+def _quirks_damaged(case: HostCase) -> Optional[Drift]:
+    if not case.quirks_damaged:
+        return None
+    hint = "Mend or remove it; root has to own it, and nobody else may write it"
+    return found("state-damaged", case.quirks_damaged.rstrip("."), hint)
 
 
 def _miscounted(case: HostCase) -> Iterator[Drift]:

@@ -22,17 +22,10 @@ SLEEPING = (Expect.ASLEEP, Expect.D3COLD)
 def power_error(case: Case) -> Optional[Drift]:
     """A device that did not come back: a guest that gets it would not get a working one.
 
-    The helper saw it when it let go, whatever is seen since. Or sysfs shows it, where the PM core
-    may call it active all the same.
+    The PM core may call it active all the same. One of which the helper saw it is in quarantine.
     """
-    failure = case.hold.failure if case.hold else None
-    if failure is not None and failure.code == "power-error" and case.facts is not None:
-        return found(failure.code, failure.message, failure.hint)
     power = case.power
-    if power is None:
-        return None
-    lost = power.runtime_status == "active" and power.power_state in ("D3cold", "error")
-    if not lost and power.runtime_status != "error":
+    if power is None or not power.lost:
         return None
     message = (
         f"{case.subject} did not come back from low power: its runtime_status is"

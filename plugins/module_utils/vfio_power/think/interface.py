@@ -20,6 +20,16 @@ interface {NAME}
 # Times a device left low power; foreign: not by a call of the helper's own.
 type Wakes (total: int, foreign: int, last: ?float)
 
+# How entries after wakes are bounded. breaker: closed, open or half-open; put_off_by: bucket or
+# breaker, while a device waits longer than its delay.
+type Reentries (
+  breaker: string,
+  put_off_by: ?string,
+  suppressed: int,
+  storm_wakes: int,
+  storm_seconds: float
+)
+
 # A device given to a named holder, until then or until the next boot; ends: since the boot.
 type Lease (address: string, holder: string, since: float, until: ?float, ends: ?float)
 
@@ -29,7 +39,10 @@ type Running (call: string, since: float, seconds: ?float)
 # Why the helper could not do what is declared.
 type Failure (code: string, message: string, hint: string, operation: string, errno: string)
 
-# One declared, held or leased device, from the helper's memory.
+# Why a device is not taken any more; the code is that of its drift.
+type Quarantined (code: string, message: string, since: float)
+
+# One declared, held, leased or quarantined device, from the helper's memory.
 type Device (
   address: string,
   rule: ?string,
@@ -40,10 +53,12 @@ type Device (
   wakes: ?Wakes,
   entered: ?float,
   waiting_until: ?float,
+  reentries: ?Reentries,
   taken_after: ?float,
   leases: []Lease,
   running: ?Running,
-  failure: ?Failure
+  failure: ?Failure,
+  quarantined: ?Quarantined
 )
 
 type Outcome (device: Device, actions: []string)
@@ -58,7 +73,9 @@ method GetStatus() -> (
   boot_id: string,
   workers: int,
   pid: ?int,
-  kept: ?int
+  kept: ?int,
+  paused: ?string,
+  stuck: ?int
 )
 
 method List() -> (generation: int, damaged: ?string, devices: []Device)
@@ -72,11 +89,25 @@ method Apply(rules: []object, exclude: []object, expected_generation: int, timeo
   pending: ?[]string
 )
 
-# Answers when the kernel has let go of the whole unit of each device. One that did not come back
-# says so in its failure; it is lent all the same.
-method Release(addresses: []string, holder: string, ttl: ?float) -> (devices: []Device)
+# Answers when the kernel has let go of the whole unit of each device; "all": every device that is
+# declared or held, whatever the addresses. One that did not come back says so in its failure; it
+# is lent all the same.
+method Release(addresses: []string, all: ?bool, holder: string, ttl: ?float) -> (
+  devices: []Device
+)
 
 method Reclaim(addresses: []string, holder: ?string) -> (devices: []Device)
+
+# Enters devices once more that stay awake because of a quirk.
+method Rearm(addresses: []string) -> (devices: []Device)
+
+# Lets devices out of quarantine; those that are declared are taken.
+method Clear(addresses: []string) -> (devices: []Device)
+
+# Lets everything go and takes nothing, also after a boot, until Resume; "paused" says why.
+method Pause() -> (devices: []Device, paused: ?string)
+
+method Resume() -> (devices: []Device, paused: ?string)
 
 # Lets go of everything and takes nothing any more: the helper is about to be stopped.
 method LetGo() -> (held: []string)

@@ -9,18 +9,17 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple, Optional, Union
 
-from ..words.declaration import Rule, Selector
+from ..words.declaration import Reentry, Rule, Selector
 from ..words.errors import Problem
 from ..words.mode import Expect, Mode, default_expectation
 from .parse_match import read_selector_of
+from .parse_reentry import read_reentry
 from .parse_values import (
-    MOST_SECONDS,
     Problems,
     listed,
     read_choice,
     read_flag,
     read_keys,
-    read_seconds,
     read_text,
     read_whole,
 )
@@ -28,9 +27,6 @@ from .select import describe
 
 RULE_KEYS = ("name", "address", "match", "mode", "reserve", "expect", "reentry", "count")
 ENTRY_KEYS = (*RULE_KEYS, "state")
-REENTRY_KEYS = ("delay",)
-
-LEAST_DELAY = 0.1  # seconds
 
 
 class Presence(str, Enum):
@@ -57,7 +53,7 @@ class _Wish(NamedTuple):
     mode: Optional[Mode] = None
     reserve: Optional[bool] = None
     expect: Optional[Expect] = None
-    delay: Optional[float] = None
+    reentry: Optional[Reentry] = None
     found: Optional[int] = None
 
 
@@ -95,17 +91,10 @@ def _read_wish(given: Mapping[str, object], place: str, problems: Problems) -> _
             expect=read_choice(given["expect"], f"{place}.expect", problems, Expect)
         )
     if "reentry" in given:
-        wish = wish._replace(delay=_read_delay(given["reentry"], f"{place}.reentry", problems))
+        wish = wish._replace(reentry=read_reentry(given["reentry"], f"{place}.reentry", problems))
     if "count" in given:
         wish = wish._replace(found=read_whole(given["count"], f"{place}.count", problems, 0))
     return wish
-
-
-def _read_delay(value: object, place: str, problems: Problems) -> Optional[float]:
-    given = read_keys(value, place, problems, REENTRY_KEYS)
-    if not given:
-        return None
-    return read_seconds(given["delay"], f"{place}.delay", problems, LEAST_DELAY, MOST_SECONDS)
 
 
 def _refuse_contradictions(
@@ -134,6 +123,6 @@ def _entry(name: str, selector: Selector, wish: _Wish) -> Entry:
     if wish.state is Presence.ABSENT or wish.mode is None:
         return Absent(name, selector)
     rule = Rule(name, selector, wish.mode, wish.reserve or False, count=wish.found)
-    if wish.delay is not None:
-        rule = rule._replace(reentry_delay=wish.delay)
+    if wish.reentry is not None:
+        rule = rule._replace(reentry=wish.reentry)
     return rule._replace(expect=wish.expect or default_expectation(rule.mode, rule.reserve))

@@ -40,11 +40,13 @@ def plan(
     devices: Mapping[PciAddress, Facts],
     holds: Mapping[PciAddress, HoldReport],
     open_elsewhere: Collection[PciAddress] = (),
+    kept_awake: Collection[PciAddress] = (),
 ) -> list[Step]:
     """Return a step for every declared and every held device, in bus order.
 
     ``open_elsewhere`` are the devices that are known to be open in another process:
-    taking them would be refused, so it is not planned.
+    taking them would be refused, so it is not planned. ``kept_awake`` are those that are held and
+    not entered as things stand.
     """
     known = {entry.address: entry for entry in resolution.known}
     held = {address for address, hold in holds.items() if hold.held}
@@ -55,6 +57,8 @@ def plan(
         goal = goal_of(rule.mode, rule.reserve) if rule else Goal.RELEASE
         if not hold.held and address in open_elsewhere:
             goal = Goal.RELEASE
+        if address in kept_awake and goal is not Goal.RELEASE:
+            goal = Goal.KEEP_AWAKE
         if _untouchable(entry, devices.get(address), hold):
             steps.append(_stay(address, rule, hold))
         else:
@@ -64,15 +68,12 @@ def plan(
 
 def _untouchable(entry: Optional[Known], facts: Optional[Facts], hold: HoldReport) -> bool:
     """Tell whether nothing is done to a device whatever is declared."""
-    if facts is None or not facts.vfio or hold.leases:
+    if facts is None or not facts.vfio or hold.leases or hold.quarantined:
         return True
     if entry is not None and is_stranger(entry, facts):
         return True
-    return hold.failure is not None and hold.failure.code in _LEFT_ALONE
-
-
-_LEFT_ALONE = ("busy", "unsupported")
-"""Failures that asking again does not end; a bind does, and for busy ones a reclaim."""
+    # Asking again does not make a driver offer more; binding another one does.
+    return hold.failure is not None and hold.failure.code == "unsupported"
 
 
 def _stay(address: PciAddress, rule: Optional[Rule], hold: HoldReport) -> Step:

@@ -32,7 +32,8 @@ class State(str, Enum):
     LETTING_GO = "letting-go"  # a worker ends low power and closes it
     REFUSED = "refused"  # could not be taken; not tried again until asked
     STALLED = "stalled"  # held, a mode call failed; not tried again until asked
-    UNSURE = "unsure"  # stalled before and asked again: what is engaged is not known
+    UNSURE = "unsure"  # what is engaged is not known: it is ended, and entered anew
+    SPENT = "spent"  # held awake: it had the one entry that its quirk allows
 
 
 class Goal(str, Enum):
@@ -52,6 +53,9 @@ class Event(str, Enum):
     WOKEN = "woken"  # its wake eventfd was signalled
     DUE = "due"  # the time to enter again has come
     ASKED = "asked"  # somebody asks for the declared state now
+    DOUBTED = "doubted"  # it is awake though it may sleep, and nothing was heard
+    SPENT = "spent"  # low power ended on a device that is entered only once
+    REARMED = "rearmed"  # somebody says that it may be entered once more
 
 
 class Action(str, Enum):
@@ -95,6 +99,11 @@ FOLLOWS = {
     (_S.WAITING, _E.DUE): _S.AWAKE,
     (_S.REFUSED, _E.ASKED): _S.RELEASED,
     (_S.STALLED, _E.ASKED): _S.UNSURE,
+    (_S.ENTRY, _E.DOUBTED): _S.UNSURE,
+    (_S.ARMED, _E.DOUBTED): _S.UNSURE,
+    (_S.WAITING, _E.SPENT): _S.SPENT,
+    (_S.AWAKE, _E.SPENT): _S.SPENT,
+    (_S.SPENT, _E.REARMED): _S.AWAKE,
 }
 
 NEXT = {
@@ -114,6 +123,7 @@ NEXT = {
     (_S.WAITING, _G.ENTRY): _A.ENTER,
     (_S.WAITING, _G.RELEASE): _A.LET_GO,
     (_S.STALLED, _G.RELEASE): _A.LET_GO,
+    (_S.SPENT, _G.RELEASE): _A.LET_GO,
     (_S.UNSURE, _G.KEEP_AWAKE): _A.EXIT,
     (_S.UNSURE, _G.ENTRY): _A.EXIT,
     (_S.UNSURE, _G.ENTRY_WITH_WAKEUP): _A.EXIT,
@@ -129,6 +139,7 @@ SURVIVES = {
     _S.ARMED: _S.ARMED,
     _S.WAITING: _S.WAITING,
     _S.STALLED: _S.STALLED,
+    _S.SPENT: _S.SPENT,
 }
 """What stands of a held device when its holder died in a state. In any other it is UNSURE."""
 

@@ -10,14 +10,22 @@ touch/client.py, the interface and its types in wire.py.
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn, Optional
+from typing import Any, NamedTuple, Optional
 
-MAX_REQUEST = 1 << 20  # bytes
-MAX_REPLY = 1 << 24  # bytes
-MAX_DEPTH = 16
-LARGEST_INT = (1 << 63) - 1
+from .strict_json import OURS, Bounds, NotStrict, read
 
 Message = dict[str, Any]
+
+
+class Limits(NamedTuple):
+    """What a message may grow to; ``size`` is in bytes."""
+
+    size: int
+    bounds: Bounds
+
+
+REQUEST = Limits(1 << 20, Bounds(values=1 << 15, text=4096))
+REPLY = Limits(1 << 24, OURS)
 
 
 class MalformedMessage(Exception):
@@ -30,33 +38,22 @@ def encode(message: Message) -> bytes:
     return text.encode() + b"\0"
 
 
-def decode(data: bytes) -> Message:
+def decode(data: bytes, bounds: Bounds = OURS) -> Message:
     """Read one message, given without its NUL."""
     try:
-        value = json.loads(
-            data.decode(),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_int=_bounded_int,
-            parse_float=_finite_float,
-        )
-    except UnicodeDecodeError:
-        raise MalformedMessage("the message is not UTF-8") from None
-    except RecursionError:
-        raise MalformedMessage("the message is nested too deeply") from None
-    except ValueError as error:
-        raise MalformedMessage(f"the message is not JSON: {error}") from None
+        value = read(data, bounds)
+    except NotStrict as error:
+        raise MalformedMessage(f"the message {error}") from None
     if not isinstance(value, dict):
         raise MalformedMessage("the message is not a JSON object")
-    _check(value, MAX_DEPTH)
     return value
 
 
 class Inbox:
-    """Cuts what arrives into messages. A message that grows past ``limit`` is refused."""
+    """Cuts what arrives into messages. A message that grows past its limits is refused."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._data = bytearray()
         self._searched = 0
 
@@ -68,58 +65,16 @@ class Inbox:
         """Return the oldest complete message, or None while there is none."""
         end = self._data.find(b"\0", self._searched)
         length = end if end >= 0 else len(self._data)
-        if length > self._limit:
-            raise MalformedMessage(f"the message is longer than {self._limit} bytes")
+        if length > self._limits.size:
+            raise MalformedMessage(f"the message is longer than {self._limits.size} bytes")
         if end < 0:
             self._searched = length
             return None
         message = bytes(self._data[:end])
         del self._data[: end + 1]
         self._searched = 0
-        return decode(message)
+        return decode(message, self._limits.bounds)
 
     def __len__(self) -> int:
         """Tell how many bytes wait."""
         return len(self._data)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> Message:
-    """Refuse what Python would let pass: of two equal keys it keeps the last."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise MalformedMessage("the message names a key twice")
-    return found
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise MalformedMessage(f"{name} is not a JSON number")
-
-
-def _bounded_int(digits: str) -> int:
-    # The length comes first: to convert a million digits takes long.
-    if len(digits) > 20 or not -LARGEST_INT <= int(digits) <= LARGEST_INT:
-        raise MalformedMessage(f"{digits[:20]}... is no 64-bit number")
-    return int(digits)
-
-
-def _finite_float(digits: str) -> float:
-    number = float(digits)
-    if number in (float("inf"), float("-inf")):
-        raise MalformedMessage(f"{digits[:40]} is too large a number")
-    return number
-
-
-def _check(value: object, depth: int) -> None:
-    """Refuse deep nesting, and text that could not be written as UTF-8 again."""
-    if depth < 0:
-        raise MalformedMessage(f"the message is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-            raise MalformedMessage("the message holds half of a surrogate pair")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check(key, depth)
-            _check(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item, depth - 1)

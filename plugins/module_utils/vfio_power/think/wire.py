@@ -15,12 +15,24 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem
+from ..words.holder import parse_holder
 from ..words.mode import Mode
-from ..words.report import Drift, Failure, HoldReport, Lease, Running, Wakes
+from ..words.report import (
+    Drift,
+    Failure,
+    HoldReport,
+    Lease,
+    Quarantined,
+    Reentries,
+    Running,
+    Wakes,
+)
+from .parse_values import is_number
 
 T = TypeVar("T")
-Number = Union[int, float]
 Json = Mapping[str, Any]
+
+LONGEST = 1e13  # seconds: 300,000 years, which C still takes for a date
 
 
 def report_to_json(report: HoldReport) -> dict[str, Any]:
@@ -30,9 +42,11 @@ def report_to_json(report: HoldReport) -> dict[str, Any]:
         "address": str(report.address),
         "engaged": report.engaged.value,
         "wakes": _plain(report.wakes),
+        "reentries": _plain(report.reentries),
         "leases": [lease_to_json(lease) for lease in report.leases],
         "running": _plain(report.running),
         "failure": _plain(report.failure),
+        "quarantined": _plain(report.quarantined),
     }
 
 
@@ -49,10 +63,12 @@ def report_from_json(value: object, place: str = "device") -> HoldReport:
         wakes=fields.inner("wakes", wakes_from_json),
         entered=fields.number("entered"),
         waiting_until=fields.number("waiting_until"),
+        reentries=fields.inner("reentries", _reentries_from_json),
         taken_after=fields.number("taken_after"),
         leases=fields.each("leases", lease_from_json),
         running=fields.inner("running", _running_from_json),
         failure=fields.inner("failure", _failure_from_json),
+        quarantined=fields.inner("quarantined", quarantined_from_json),
     )
 
 
@@ -66,7 +82,7 @@ def lease_from_json(value: object, place: str = "lease") -> Lease:
     fields = Fields(value, place)
     return Lease(
         address=fields.address("address"),
-        holder=fields.need("holder", str),
+        holder=fields.holder("holder"),
         since=fields.number("since") or 0.0,
         until=fields.number("until"),
         ends=fields.number("ends"),
@@ -78,7 +94,9 @@ def drift_to_json(drift: Drift) -> dict[str, str]:
     return dict(drift._asdict())
 
 
-def _plain(value: Union[Wakes, Running, Failure, None]) -> Optional[dict[str, Any]]:
+def _plain(
+    value: Union[Wakes, Reentries, Running, Failure, Quarantined, None],
+) -> Optional[dict[str, Any]]:
     return None if value is None else dict(value._asdict())
 
 
@@ -89,6 +107,17 @@ def wakes_from_json(value: object, place: str = "wakes") -> Wakes:
         total=fields.get("total", int, 0),
         foreign=fields.get("foreign", int, 0),
         last=fields.number("last"),
+    )
+
+
+def _reentries_from_json(value: object, place: str) -> Reentries:
+    fields = Fields(value, place)
+    return Reentries(
+        breaker=fields.get("breaker", str, "closed"),
+        put_off_by=fields.optional("put_off_by", str),
+        suppressed=fields.get("suppressed", int, 0),
+        storm_wakes=fields.get("storm_wakes", int, 0),
+        storm_seconds=fields.number("storm_seconds") or 0.0,
     )
 
 
@@ -109,6 +138,16 @@ def _failure_from_json(value: object, place: str) -> Failure:
         hint=fields.get("hint", str, ""),
         operation=fields.get("operation", str, ""),
         errno=fields.get("errno", str, ""),
+    )
+
+
+def quarantined_from_json(value: object, place: str = "quarantined") -> Quarantined:
+    """Read why a device is not taken any more."""
+    fields = Fields(value, place)
+    return Quarantined(
+        code=fields.get("code", str, "quarantined"),
+        message=fields.get("message", str, ""),
+        since=fields.number("since") or 0.0,
     )
 
 
@@ -137,18 +176,38 @@ class Fields:
         found = self.optional(name, kind)
         return default if found is None else found
 
+    def has(self, name: str) -> bool:
+        """Tell whether a field is there and not null."""
+        return self._value.get(name) is not None
+
+    def names(self) -> list[str]:
+        """Return the names of all fields."""
+        return list(self._value)
+
     def number(self, name: str) -> Optional[float]:
-        """Return a number; JSON writes 5.0 as 5, so both kinds are taken."""
-        if isinstance(self._value.get(name), float):
-            return float(self._value[name])
-        found = self.optional(name, int)
-        return None if found is None else float(found)
+        """Return a number of seconds; JSON writes 5.0 as 5, so both kinds are taken.
+
+        More of them than a calendar knows are refused: somebody is going to print the date.
+        """
+        value = self._value.get(name)
+        if value is None:
+            return None
+        if not is_number(value) or not -LONGEST < value < LONGEST:
+            raise _refusal(f"{self._place}.{name}", "a number of seconds", value)
+        return float(value)
 
     def address(self, name: str) -> PciAddress:
         """Return a PCI address that has to be there."""
         text = self.need(name, str)
         try:
             return PciAddress.parse(text)
+        except ValueError as error:
+            raise InputError([Problem(f"{self._place}.{name}", str(error))]) from None
+
+    def holder(self, name: str) -> str:
+        """Return the name of a holder that has to be there."""
+        try:
+            return parse_holder(self.need(name, str))
         except ValueError as error:
             raise InputError([Problem(f"{self._place}.{name}", str(error))]) from None
 

@@ -18,11 +18,12 @@ from typing import Any, Optional
 
 from ..think.interface import NAME, SOCKET
 from ..think.refusal import refusal
-from ..think.varlink import MAX_REPLY, Inbox, MalformedMessage, Message, encode
+from ..think.varlink import REPLY, Inbox, MalformedMessage, Message, encode
 from ..words.errors import HelperUnreachable
 from .peer import peer_uid
 
 CONNECT_WITHIN = 5.0  # seconds
+ANOTHER_TRY = 0.05
 CHUNK = 1 << 16
 
 _LOOK = "See 'systemctl status vfio-powerd.socket vfio-powerd.service'"
@@ -77,11 +78,23 @@ class Client:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
             link.settimeout(CONNECT_WITHIN)
             try:
-                link.connect(self.path)
+                self._connect(link)
             except OSError as error:
                 raise self._explained(error) from error
             _check_owner(link, self.path)
             yield _Connection(link)
+
+    def _connect(self, link: socket.socket) -> None:
+        """Wait for a place in the queue too: where that is full, connect(2) refuses at once."""
+        deadline = time.monotonic() + CONNECT_WITHIN
+        while True:
+            try:
+                link.connect(self.path)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(ANOTHER_TRY)
 
     def _explained(self, error: OSError) -> HelperUnreachable:
         if isinstance(error, FileNotFoundError):
@@ -93,6 +106,8 @@ class Client:
             return NotAllowed(f"Only root may talk to the helper at {self.path}", "Become root")
         if isinstance(error, ConnectionRefusedError):
             return HelperUnreachable(f"The helper does not listen at {self.path}", _LOOK)
+        if isinstance(error, BlockingIOError):
+            return HelperUnreachable(f"Too many clients wait for the helper at {self.path}", _LOOK)
         return HelperUnreachable(f"Cannot connect to the helper at {self.path}: {error}", _LOOK)
 
 
@@ -101,7 +116,7 @@ class _Connection:
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
-        self._inbox = Inbox(MAX_REPLY)
+        self._inbox = Inbox(REPLY)
 
     def send(self, data: bytes, timeout: float) -> None:
         self._link.settimeout(timeout)

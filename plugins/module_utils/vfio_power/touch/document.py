@@ -13,7 +13,9 @@ from typing import Any, Optional
 
 from ..think.wire import drift_to_json
 from ..words.declaration import Rule
-from ..words.report import Lease, Wakes
+from ..words.facts import Power
+from ..words.quirk import Quirk
+from ..words.report import Lease, Quarantined, Reentries, Wakes
 from .view import DeviceView, HostView, Opener
 
 Document = dict[str, Any]
@@ -47,6 +49,7 @@ def helper_document(view: HostView) -> Document:
         "running": None if helper.state == "unknown" else helper.state == "running",
         "version": helper.version or None,
         "api_revision": helper.api_revision,
+        "paused": helper.paused or None,
     }
 
 
@@ -72,10 +75,14 @@ def device_document(view: DeviceView, *, asked: bool = True) -> Document:
         "runtime_status": power.runtime_status if power else None,
         "suspended_seconds": power.suspended_ms / 1000 if power else None,
         "active_seconds": power.active_ms / 1000 if power else None,
+        "active_share": _share(power),
         "wakes": _wakes(hold.wakes) if hold and hold.wakes else None,
         "waiting_until": iso(hold.waiting_until) if hold else None,
+        "reentries": _reentries(hold.reentries) if hold and hold.reentries else None,
         "opened_by": [_opener(opener) for opener in view.opened_by],
         "lease": [_lease(lease) for lease in hold.leases] if hold else [],
+        "quarantined": _quarantined(hold.quarantined) if hold and hold.quarantined else None,
+        "quirks": [_quirk(quirk) for quirk in view.quirks],
         "drift": [drift_to_json(drift) for drift in view.drift],
     }
 
@@ -99,5 +106,22 @@ def _wakes(wakes: Wakes) -> Document:
     return {"total": wakes.total, "foreign": wakes.foreign, "last": iso(wakes.last)}
 
 
+def _share(power: Optional[Power]) -> Optional[float]:
+    share = power.active_share if power else None
+    return None if share is None else round(share, 4)
+
+
+def _reentries(reentries: Reentries) -> Document:
+    return {**reentries._asdict(), "storm_seconds": round(reentries.storm_seconds, 1)}
+
+
+def _quirk(quirk: Quirk) -> Document:
+    return {"kind": quirk.kind.value, "reason": quirk.reason, "source": quirk.source}
+
+
 def _lease(lease: Lease) -> Document:
     return {"holder": lease.holder, "since": iso(lease.since), "until": iso(lease.until)}
+
+
+def _quarantined(why: Quarantined) -> Document:
+    return {"code": why.code, "message": why.message, "since": iso(why.since)}

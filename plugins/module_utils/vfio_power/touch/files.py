@@ -43,16 +43,25 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def names(self) -> list[str]:
+        """Return the names of all files; none where there is no folder."""
+        try:
+            return sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return []
+
     @contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self, *, locked: bool = True) -> Iterator[Writer]:
         """Lock the folder, made if needed, against other writers for the length of a block.
 
+        Not ``locked`` is for files of which each has one writer: they need not wait for each other.
         Every OSError in it names a path, and the whole of it.
         """
         with self._naming(), ExitStack() as opened:
             self._make()
             folder = opened.enter_context(OwnedFd(os.open(self.path, _FOLDER)))
-            fcntl.flock(folder.fileno(), fcntl.LOCK_EX)  # ends with the descriptor
+            if locked:
+                fcntl.flock(folder.fileno(), fcntl.LOCK_EX)  # ends with the descriptor
             yield Writer(folder, synced=self._synced)
 
     @contextmanager
@@ -96,6 +105,11 @@ class Writer:
         self._rename(name + _NEW, name)
         self._sync(self._folder)
         return True
+
+    def remove(self, name: str) -> None:
+        """Remove a file for good; none is fine as well."""
+        self._remove(name)
+        self._sync(self._folder)
 
     def _read(self, name: str) -> Optional[bytes]:
         try:

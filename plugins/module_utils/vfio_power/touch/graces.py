@@ -13,7 +13,10 @@ import os
 import time
 from collections.abc import Mapping
 
+from ..think.strict_json import read
+from ..think.wire import Fields
 from ..words.address import PciAddress
+from ..words.errors import InputError
 
 _FILE = "graces.json"
 
@@ -28,11 +31,12 @@ class Graces:
         """Return the seconds that are left of each; none where the file cannot be read."""
         now = time.clock_gettime(time.CLOCK_BOOTTIME)
         try:
-            with open(self._path, encoding="ascii") as file:
-                ends = json.load(file)
-            return {PciAddress.parse(name): end - now for name, end in ends.items() if end > now}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            with open(self._path, "rb") as file:
+                ends = Fields(read(file.read()), "graces")
+            left = {PciAddress.parse(it): (ends.number(it) or now) - now for it in ends.names()}
+        except (OSError, ValueError, InputError):
             return {}
+        return {address: seconds for address, seconds in left.items() if seconds > 0}
 
     def save(self, left: Mapping[PciAddress, float]) -> None:
         """Write the seconds that are left of each. Raises OSError."""

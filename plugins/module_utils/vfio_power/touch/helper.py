@@ -52,6 +52,9 @@ def _answer(client: Client) -> Answer:
         version=status.get("version", str, ""),
         api_revision=status.get("api_revision", int, 0),
         pid=status.optional("pid", int),
+        paused=status.get("paused", str, ""),
+        workers=status.get("workers", int, 0),
+        stuck=status.get("stuck", int, 0),
     )
     if helper.api_revision != API_REVISION:
         return Answer(helper)  # what it says of devices may mean something else

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from ..think.strict_json import read
 from ..think.wire import lease_from_json, lease_to_json
 from ..words.errors import InputError
 from ..words.report import Lease
@@ -29,7 +30,7 @@ class Leases:
         self.damaged = ""
         try:
             return _parse(self._folder.read(LEASES))
-        except (OSError, ValueError, RecursionError, InputError) as error:
+        except (OSError, ValueError, InputError) as error:
             path = f"{self._folder.path}/{LEASES}"
             self.damaged = (
                 f"{path} is damaged and taken as empty ({error}):"
@@ -52,7 +53,7 @@ def _order(lease: Lease) -> tuple[object, ...]:
 def _parse(content: bytes | None) -> tuple[Lease, ...]:
     if content is None:
         return ()
-    document = json.loads(content)
+    document = read(content)
     if not isinstance(document, list):
         raise ValueError("it is not a list")
     return tuple(lease_from_json(lease, f"leases[{index}]") for index, lease in enumerate(document))
@@ -61,6 +62,6 @@ def _parse(content: bytes | None) -> tuple[Lease, ...]:
 def _sound(content: bytes) -> bool:
     try:
         _parse(content)
-    except (ValueError, RecursionError, InputError):
+    except (ValueError, InputError):
         return False
     return True

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Callable, NamedTuple, Optional, Protocol
 
 from ..think.drift import DOWN, RUNNING, Case, HostCase, judge, judge_host
+from ..think.quirks import has, quirks_of
 from ..think.resolve import resolve
 from ..think.select import asks_udev, fits
 from ..think.units import host_drivers, power_set, unit
@@ -24,10 +25,13 @@ from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Resolution, Selector
 from ..words.facts import Facts, HostFacts
 from ..words.mode import Mode
+from ..words.quirk import Kind
 from ..words.report import Drift
 from .client import Client
 from .helper import CODE, Answer, ask
 from .openers import MANAGER, openers, openers_of
+from .quirks import Loaded as KnownBad
+from .quirks import load as load_quirks
 from .store import Loaded
 from .sysfs import Sysfs
 from .view import DeviceView, HostView, Opener
@@ -59,6 +63,7 @@ def look(
     root: Optional[bool] = None,
     settle: float = SETTLE,
     now: Optional[float] = None,
+    known_bad: Callable[[], KnownBad] = load_quirks,
 ) -> HostView:
     """Take one picture of a host.
 
@@ -86,6 +91,7 @@ def look(
         openers={},
         settle=settle,
         now=time.time() if now is None else now,
+        known_bad=known_bad(),
     )
     shown = _shown(ground, selectors, besides)
     if name is not None and not wholly:
@@ -121,6 +127,7 @@ class _Ground(NamedTuple):
     openers: Mapping[str, tuple[Opener, ...]]
     settle: float
     now: float
+    known_bad: KnownBad
 
     def known(self, address: PciAddress) -> Optional[Known]:
         return next((it for it in self.resolution.known if it.address == address), None)
@@ -199,7 +206,10 @@ def _view(address: PciAddress, ground: _Ground, sysfs: Sysfs) -> DeviceView:
         opened_by=opened_by,
         unit=unit(address, ground.devices),
         power_set=power_set(address, ground.devices),
+        quirks=quirks_of(facts, ground.known_bad.quirks) if facts else (),
     )
+    if facts and has(facts, Kind.NO_D3COLD, view.quirks):
+        view = view._replace(kept_awake=sysfs.d3cold_allowed(address) is not False)
     return view._replace(drift=_device_drift(view, ground, _blockers(view, ground, sysfs)))
 
 
@@ -228,6 +238,7 @@ def _device_drift(
         power=view.power,
         hold=view.hold,
         helper=RUNNING if ground.answer.helper.answered else DOWN,
+        paused=ground.answer.helper.paused,
         host=ground.host,
         group_drivers=host_drivers(view.address, ground.devices),
         opened_by=tuple(str(opener) for opener in view.opened_by),
@@ -244,8 +255,12 @@ def _host_drift(ground: _Ground, damaged: str) -> tuple[Drift, ...]:
         helper=RUNNING if helper.state == "unknown" else helper.state,
         api_revision=helper.api_revision,
         version=helper.version,
+        paused=helper.paused,
+        quirks_damaged=ground.known_bad.damaged,
         damaged=told if damaged in told else f"{damaged} {told}".rstrip(),
         declaration=ground.declaration,
         matched=ground.resolution.matched,
+        workers=helper.workers,
+        stuck=helper.stuck,
     )
     return tuple(judge_host(case))

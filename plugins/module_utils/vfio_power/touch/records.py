@@ -14,6 +14,8 @@ import os
 from typing import NamedTuple, Optional
 
 from ..think.policy import State
+from ..think.reentry import Breaker, Memory, Span
+from ..think.strict_json import read
 from ..think.wire import Fields, wakes_from_json
 from ..words.address import PciAddress
 from ..words.errors import InputError
@@ -28,7 +30,7 @@ class Record(NamedTuple):
     state: State
     wakes: Wakes = Wakes()
     entered: Optional[float] = None  # seconds since the epoch
-    waiting_until: Optional[float] = None  # seconds since the epoch
+    reentry: Memory = Memory()  # in seconds since the boot: a clock that is set moves no wait
 
 
 class Records:
@@ -44,7 +46,7 @@ class Records:
             try:
                 with open(f"{self._folder}/{name}", "rb") as file:
                     found[PciAddress.parse(name)] = _parse(file.read())
-            except (OSError, ValueError, RecursionError, InputError):
+            except (OSError, ValueError, InputError):
                 continue
         return found
 
@@ -53,7 +55,7 @@ class Records:
         os.makedirs(self._folder, 0o700, exist_ok=True)
         path = f"{self._folder}/{address}"
         with open(path + ".new", "w", encoding="ascii") as file:
-            json.dump({**record._asdict(), "wakes": record.wakes._asdict()}, file)
+            json.dump(_document(record), file)
         os.replace(path + ".new", path)
 
     def remove(self, address: PciAddress) -> None:
@@ -71,11 +73,44 @@ def _names(folder: str) -> list[str]:
         return []
 
 
+def _document(record: Record) -> dict[str, object]:
+    memory = record.reentry
+    reentry = {
+        **memory._asdict(),
+        "sleeps": [sleep._asdict() for sleep in memory.sleeps],
+        "storm": memory.storm._asdict(),
+    }
+    return {**record._asdict(), "wakes": record.wakes._asdict(), "reentry": reentry}
+
+
 def _parse(content: bytes) -> Record:
-    fields = Fields(json.loads(content), "record")
+    fields = Fields(read(content), "record")
     return Record(
         state=State(fields.need("state", str)),
         wakes=fields.inner("wakes", wakes_from_json) or Wakes(),
         entered=fields.number("entered"),
-        waiting_until=fields.number("waiting_until"),
+        reentry=fields.inner("reentry", _parse_memory) or Memory(),
     )
+
+
+def _parse_memory(value: object, place: str) -> Memory:
+    fields, usual = Fields(value, place), Memory()
+    return Memory(
+        spent=fields.number("spent") or 0.0,
+        counted=fields.number("counted") or 0.0,
+        asleep_since=fields.number("asleep_since"),
+        due=fields.number("due"),
+        put_off_by=fields.optional("put_off_by", str),
+        suppressed=fields.get("suppressed", int, 0),
+        own=fields.get("own", bool, False),
+        breaker=Breaker(fields.get("breaker", str, usual.breaker.value)),
+        sleeps=fields.each("sleeps", _parse_span),
+        good=fields.get("good", int, 0),
+        storm_wakes=fields.get("storm_wakes", int, 0),
+        storm=fields.inner("storm", _parse_span) or usual.storm,
+    )
+
+
+def _parse_span(value: object, place: str) -> Span:
+    fields = Fields(value, place)
+    return Span(fields.number("since") or 0.0, fields.number("until") or 0.0)

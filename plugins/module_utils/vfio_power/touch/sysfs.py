@@ -5,7 +5,8 @@
 
 Only attributes that the PCI and PM cores answer from memory are read here. Never add
 ``config``, ``current_link_*``, ``*_link_width``, ``vpd``, ``rom`` or ``resourceN``: reading
-one of those wakes a device that is in D3cold. What the udev database knows is in udev.py.
+one of those wakes a device that is in D3cold. The one exception is ``answers``, for a device
+that is held awake. What the udev database knows is in udev.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..words.address import PciAddress
 from ..words.facts import Facts, HostFacts, Identity, Power
 
 PAGE = 4096  # bytes
+HEADER = 64  # bytes; not one word of it alone: a healthy VF has all ones for its IDs
 _ID, _BYTE = "0000([0-9a-f]{4})", "([0-9a-f]{2})"
 _MODALIAS = re.compile(f"pci:v{_ID}d{_ID}sv{_ID}sd{_ID}bc{_BYTE}sc{_BYTE}i{_BYTE}")
 _BRIDGE_CLASS, _DISPLAY_CLASS = "0604", "03"
@@ -62,6 +64,21 @@ class Sysfs:
             active_ms=_number(f"{path}/power/runtime_active_time", 0),
             suspended_ms=_number(f"{path}/power/runtime_suspended_time", 0),
         )
+
+    def answers(self, address: PciAddress) -> bool:
+        """Tell whether a device answers at all: one that is gone reads as all ones.
+
+        Only for a device that somebody holds awake; this is what would wake it.
+        """
+        try:
+            with open(f"{self._path(address)}/config", "rb", buffering=0) as config:
+                return config.read(HEADER) != b"\xff" * HEADER
+        except OSError:
+            return True  # nobody can tell
+
+    def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
+        """Tell whether the kernel may choose D3cold for a device; None where nobody says so."""
+        return _switch(f"{self._path(address)}/d3cold_allowed")
 
     def host(self) -> HostFacts:
         """Return what the host offers to VFIO."""

@@ -14,6 +14,7 @@ from ..think.codes import DRIFT, EXCUSED, drifted
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, PassedOver, Rule
 from ..words.facts import Facts, HostFacts, Power
+from ..words.quirk import Quirk
 from ..words.report import Drift, HoldReport
 
 
@@ -37,6 +38,9 @@ class HelperView(NamedTuple):
     api_revision: Optional[int] = None
     pid: Optional[int] = None
     generation: Optional[int] = None  # of the declaration that it goes by
+    paused: str = ""  # why it holds nothing and takes nothing
+    workers: int = 0
+    stuck: int = 0  # workers that hang in the kernel
     trouble: str = ""  # why it could not be asked, as a sentence with a next step
 
     @property
@@ -58,6 +62,8 @@ class DeviceView(NamedTuple):
     unit: tuple[PciAddress, ...] = ()  # released and taken together
     power_set: tuple[PciAddress, ...] = ()  # below one port: wakes together
     drift: tuple[Drift, ...] = ()
+    quirks: tuple[Quirk, ...] = ()
+    kept_awake: bool = False  # by a quirk, as its d3cold_allowed stands: held and not entered
 
     @property
     def held(self) -> bool:

@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
 from ..think import interface
-from ..think.varlink import MAX_REPLY, MAX_REQUEST, Inbox, MalformedMessage, Message, encode
+from ..think.varlink import REPLY, REQUEST, Inbox, MalformedMessage, Message, encode
 from ..words.errors import InputError, VfioPowerError
-from .loop import Loop, Timer
+from .loop import Loop
+from .patience import Patience
 
 SERVICE = "org.varlink.service"
 CHUNK = 1 << 16
 TIME_FOR_A_MESSAGE = 5.0  # seconds from its first byte to its last
-MAX_WAITING = 1 << 22  # bytes of answers that a client has not read yet
+TIME_TO_READ = 30.0  # seconds without a byte taken of the answers that wait
+MAX_WAITING = 1 << 20  # bytes of a stream that a client has not read yet
 
 
 class Call:
@@ -76,7 +78,12 @@ class Call:
 
 
 class Connection:
-    """The talk with one client; ``dispatch`` gets its calls, ``left`` is told of its end."""
+    """The talk with one client; ``dispatch`` gets its calls, ``left`` is told of its end.
+
+    One call at a time, and the next one not before the answer is read: what a client can make
+    us keep is one request and one answer. Each call gets a turn of the loop, so that a thousand
+    calls sent in one go delay nobody else.
+    """
 
     def __init__(
         self,
@@ -91,49 +98,64 @@ class Connection:
         self._client = client
         self._dispatch = dispatch
         self._left = left
-        self._inbox = Inbox(MAX_REQUEST)
+        self._inbox = Inbox(REQUEST)
         self._outbox = bytearray()
         self._call: Optional[Call] = None
-        self._impatience: Optional[Timer] = None
-        self._pumping = False
+        self._writing = Patience(loop, TIME_FOR_A_MESSAGE, self._too_slow)
+        self._reading = Patience(loop, TIME_TO_READ, self.close)
+        self._turn = Patience(loop, 0, self._take_turn)
         self._closing = False
-        loop.watch(client, self._read)
+        self._watch()
 
     @property
     def idle(self) -> bool:
         """Tell whether the client neither waits for anything nor is in the middle of asking."""
-        return self._call is None and not self._outbox and not len(self._inbox)
+        return not self._occupied and not len(self._inbox)
+
+    @property
+    def _occupied(self) -> bool:
+        return self._call is not None or bool(self._outbox)
+
+    @property
+    def _closed(self) -> bool:
+        return self._client.fileno() < 0
 
     def send(self, message: Message) -> None:
         """Put an answer on its way."""
-        if self._client.fileno() < 0:
+        if self._closed:
             return
         data = encode(message)
         waiting = len(self._outbox)
-        if len(data) > MAX_REPLY or (waiting and waiting + len(data) > MAX_WAITING):
+        if len(data) > REPLY.size or (waiting and waiting + len(data) > MAX_WAITING):
             self.close()
             return
         self._outbox += data
         self._write()
 
     def finish(self, message: Optional[Message]) -> None:
-        """End the present call with its answer and go on to the next one."""
+        """End the present call with its answer; the next one has its turn then."""
         self._call = None
         if message is not None:
             self.send(message)
-        self._pump()
+        self._go_on()
 
     def close(self) -> None:
         """Part from the client; doing it again does nothing."""
-        if self._client.fileno() < 0:
+        if self._closed:
             return
         self._loop.unwatch(self._client)
         self._client.close()
-        self._be_patient()
+        for patience in (self._writing, self._reading, self._turn):
+            patience.end()
         self._left(self)
         call, self._call = self._call, None
         if call is not None:
             call.left()
+
+    def _watch(self) -> None:
+        """Wait for what may come next: nothing is read that is not wanted yet."""
+        reads = None if self._closing or self._turn.runs else self._read
+        self._loop.watch(self._client, reads, self._write if self._outbox else None)
 
     def _read(self) -> None:
         try:
@@ -146,29 +168,37 @@ class Connection:
             self.close()
             return
         self._inbox.feed(data)
-        if self._call is not None and len(self._inbox) > MAX_REQUEST:
+        if self._occupied and len(self._inbox) > REQUEST.size:
             self.close()  # it asks on and on without waiting for an answer
             return
-        self._pump()
+        self._begin_next()
 
-    def _pump(self) -> None:
-        """Begin the calls that have arrived, each after the one before is answered."""
-        if self._pumping:
-            return
-        self._pumping = True
+    def _go_on(self) -> None:
+        """Give the client its next turn, once the answer before is read."""
+        if len(self._inbox) and not (self._occupied or self._closing or self._closed):
+            self._turn.begin()
+            self._watch()
+
+    def _take_turn(self) -> None:
         try:
-            while self._call is None and not self._closing and self._client.fileno() >= 0:
-                message = self._inbox.next()
-                if message is None:
-                    break
-                self._be_patient()
+            self._begin_next()
+        finally:
+            if not self._closed:
+                self._watch()
+
+    def _begin_next(self) -> None:
+        """Begin the next call if it has arrived; the time for one that has not is running."""
+        if self._occupied:
+            return
+        try:
+            message = self._inbox.next()
+            if message is not None:
+                self._writing.end()
                 self._begin(message)
+            elif len(self._inbox):
+                self._writing.begin()
         except MalformedMessage as malformed:
             self._refuse(str(malformed))
-        finally:
-            self._pumping = False
-        if self._call is None and len(self._inbox) and self._client.fileno() >= 0:
-            self._be_impatient()
 
     def _begin(self, message: Message) -> None:
         if not isinstance(message.get("method"), str):
@@ -188,7 +218,6 @@ class Connection:
         """Say what was wrong and part: after half a message nothing else can be understood."""
         self._closing = True
         self.send({"error": f"{interface.NAME}.Malformed", "parameters": {"reason": reason}})
-        self._write()
 
     def _write(self) -> None:
         try:
@@ -199,23 +228,15 @@ class Connection:
             self.close()
             return
         del self._outbox[:sent]
+        if sent or not self._outbox:
+            self._reading.end()
         if self._outbox:
-            self._loop.watch(self._client, self._read, self._write)
+            self._reading.begin()
         elif self._closing:
             self.close()
-        else:
-            self._loop.watch(self._client, self._read)
-
-    def _be_impatient(self) -> None:
-        if self._impatience is None:
-            when = self._loop.clock() + TIME_FOR_A_MESSAGE
-            self._impatience = self._loop.call_at(when, self._too_slow)
-
-    def _be_patient(self) -> None:
-        if self._impatience is not None:
-            self._impatience.cancel()
-            self._impatience = None
+            return
+        self._watch()
+        self._go_on()
 
     def _too_slow(self) -> None:
-        self._impatience = None
         self._refuse(f"the message was not complete after {TIME_FOR_A_MESSAGE:.0f} seconds")

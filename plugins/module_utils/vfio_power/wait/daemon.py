@@ -10,21 +10,32 @@ import signal
 import socket
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Callable, Optional, TypeVar
 
+from ..hold.bars import Bars
 from ..hold.errands import Errands
 from ..hold.grips import Grips, Kept
+from ..hold.jobs import Jobs
 from ..hold.keeper import Keeper
+from ..hold.marks import Marks
+from ..hold.pausing import Pausing
+from ..hold.quarantine import Quarantine
 from ..hold.surroundings import DescriptorStore, Timer
 from ..hold.table import Tables
 from ..hold.windows import Windows
 from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whole
+from ..touch.distrust import DistrustFile
 from ..touch.fdstore import FdStore
 from ..touch.graces import Graces
 from ..touch.kernel import Kernel, Linux
 from ..touch.leases import FOLDER as RUN
 from ..touch.leases import Leases
+from ..touch.marked import MarkFiles
+from ..touch.quirks import QUIRKS
+from ..touch.quirks import load as known_bad
 from ..touch.records import Records
+from ..touch.standby import ETC, PauseFile, off_switch
 from ..touch.store import FOLDER as STATE
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
@@ -36,6 +47,7 @@ from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
 from .loop import Loop
 from .server import Server
 from .service import Service
+from .slept import SystemSleep
 from .steward import Settings, Steward, first_start_in_this_boot
 from .systemd import Notifier, handed_over
 from .workers import Outcome, Workers
@@ -43,23 +55,47 @@ from .workers import Outcome, Workers
 T = TypeVar("T")
 REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
 WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
-_LOUD = {"refused": WARNING, "woken-foreign": NOTICE, "requested": NOTICE}
+_LOUD = {
+    "refused": (WARNING, "{detail}"),
+    "stuck": (WARNING, "{detail}"),
+    "quarantined": (WARNING, "{detail}; it is not taken again before it is cleared"),
+    "cleared": (NOTICE, "{address}: is trusted again"),
+    "requested": (NOTICE, "{address}: somebody else wants it"),
+    "breaker-open": (WARNING, "{address}: a storm of {detail}"),
+    "breaker-half-open": (NOTICE, "{address}: tried again after a storm of {detail}"),
+    "breaker-closed": (NOTICE, "{address}: the storm of wakes is over"),
+}
+"""What the journal is told of. Wakes are not in it: there may be many."""
+
+
+def _uptime() -> float:
+    """Return seconds since the boot, those included that the host slept through."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _chance() -> float:
+    """Return a number from 0 to 1; the random module would bring megabytes for it."""
+    return int.from_bytes(os.urandom(4), "little") / 0xFFFFFFFF
 
 
 class Around:
-    """The surroundings of hold/: this loop, these workers, this clock."""
+    """The surroundings of hold/: this loop, these workers, these clocks and dice."""
 
-    def __init__(self, loop: Loop, workers: Workers) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        workers: Workers,
+        uptime: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
         self._loop = loop
         self._workers = workers
+        self.uptime = uptime
+        self.chance = chance
 
     def clock(self) -> float:
         """Return seconds since the epoch."""
         return time.time()
-
-    def uptime(self) -> float:
-        """Return seconds since the boot, those included that the host slept through."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, in the loop's thread."""
@@ -70,8 +106,9 @@ class Around:
         key: str,
         work: Callable[[], T],
         done: Callable[[Optional[T], Optional[Exception]], None],
+        begun: Optional[Callable[[], None]] = None,
     ) -> None:
-        """Run work in a worker and hand its end to the loop's thread."""
+        """Run work in a worker and hand its beginning and end to the loop's thread."""
 
         def ended(outcome: Outcome[T]) -> None:
             error = outcome.error
@@ -81,7 +118,7 @@ class Around:
                 tell_failure(error)  # with the way to it; what is answered is shorter
             done(outcome.value, error)
 
-        self._workers.submit(key, work, ended)
+        self._workers.submit(key, work, ended, begun)
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call back while the descriptor is readable."""
@@ -123,6 +160,9 @@ class Daemon:
         sysfs: Sysfs,
         dev: str = "/dev",
         clock: Callable[[], float] = time.monotonic,
+        uptime: Callable[[], float] = _uptime,
+        chance: Callable[[], float] = _chance,
+        etc: str = ETC,
     ) -> None:
         settings = settings_from(environ)
         self._run = environ.get("RUNTIME_DIRECTORY", RUN)
@@ -132,20 +172,30 @@ class Daemon:
         self.loop = Loop(failed=tell_failure, clock=clock)
         self.workers = Workers(self.loop, settings.workers)
         self.clerk = Workers(self.loop, 1)  # for the table; devices may keep all others
+        self._system_sleep = SystemSleep(clock, uptime)
         self._grips = Grips(kernel, store, dev)
         self._kept = list(kept)
-        errands = Errands(sysfs, self._grips, dev)
-        around = Around(self.loop, self.workers)
-        records = Records(self._run)
-        self.keeper = Keeper(around, errands, Windows(clock), records, self._happened)
-        tables = Tables(Store(environ.get("STATE_DIRECTORY", STATE)), sysfs, described)
-        desk = Around(self.loop, self.clerk)
+        around = Around(self.loop, self.workers, uptime, chance)
+        desk = Around(self.loop, self.clerk, uptime, chance)
+        state, boot = environ.get("STATE_DIRECTORY", STATE), _boot_id(environ)
+        marks = Marks(desk, MarkFiles(state, self._run), boot)
+        quarantine = Quarantine(desk, DistrustFile(state), self._happened, _quarantine_unwritten)
+        errands = Errands(sysfs, self._grips, marks, dev)
+        pausing = Pausing(desk, PauseFile(state), lambda: off_switch(environ, etc))
+        records, bars = Records(self._run), Bars(quarantine, pausing)
+        jobs = Jobs(around, settings.workers, self._changed)
+        self.keeper = Keeper(
+            around, errands, jobs, Windows(clock), records, bars, marks, self._happened
+        )
+        quirks = partial(known_bad, f"{etc}/{QUIRKS}", os.geteuid())
+        tables = Tables(Store(state), sysfs, described, quirks)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
         )
-        about = {"boot_id": _boot_id(environ), "workers": settings.workers, "pid": os.getpid()}
-        self.service = Service(self.keeper, self.steward, about, lambda: store.count)
+        about = {"boot_id": boot, "workers": settings.workers, "pid": os.getpid()}
+        self.service = Service(self.keeper, self.steward, about, lambda: store.count, self._changed)
         self.server: Optional[Server] = None
+        self._status = ""
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. What is held then stays with the service manager."""
@@ -161,6 +211,8 @@ class Daemon:
         self.loop.watch(self._uevents.fileno(), self._read_uevents)
         if self._manager.patience:
             self._show_life()
+        self.keeper.bars.quarantine.restore(self.keeper.marks)
+        self.keeper.bars.pausing.restore()
         self.steward.start(grace, self._take_over, self._ready)
 
     def stop(self) -> None:
@@ -189,13 +241,34 @@ class Daemon:
     def _ready(self) -> None:
         # Not before: an answer from an empty table would be believed.
         self.server = Server(self.loop, self._listener, self.service.methods())
-        count = len(self.keeper.table.known)
-        tell(INFO, f"vfio-powerd {VERSION} is ready, {count} devices are declared")
-        self._manager.ready(f"{count} devices declared")
+        self._status = self._standing()
+        tell(INFO, f"vfio-powerd {VERSION} is ready: {self._status}")
+        self._manager.ready(self._status)
+
+    def _changed(self) -> None:
+        """Say how the helper stands as a whole, if it is news."""
+        before, self._status = self._status, self._standing()
+        if self._status != before:
+            tell(INFO, self._status)
+            self._manager.status(self._status)
+
+    def _standing(self) -> str:
+        reason, jobs = self.keeper.bars.pausing.reason, self.keeper.jobs
+        if jobs.all_stuck:
+            return f"all {jobs.workers} workers hang in the kernel: no device can be moved"
+        if reason:
+            return f"paused, nothing is held: {reason}"
+        return f"{len(self.keeper.table.known)} devices declared"
 
     def _show_life(self) -> None:
-        """Tell the manager that the loop turns, from within it and nowhere else."""
+        """Tell the manager that the loop turns, from within it and nowhere else.
+
+        And look round, now that the helper is awake anyway, whether the host slept.
+        """
         self._manager.alive()
+        if self._system_sleep.happened():
+            tell(INFO, "the host slept: looking at the devices that may sleep")
+            self.keeper.after_system_sleep()
         self.loop.call_in(self._manager.patience / 2, self._show_life)
 
     def _read_uevents(self) -> None:
@@ -207,7 +280,8 @@ class Daemon:
 
     def _happened(self, address: PciAddress, event: str, detail: str) -> None:
         if event in _LOUD:
-            tell(_LOUD[event], detail if event == "refused" else f"{address}: {event}")
+            priority, text = _LOUD[event]
+            tell(priority, text.format(address=address, detail=detail))
         self.service.happened(address, event, detail)
 
 
@@ -245,6 +319,11 @@ def main() -> int:
 
 def _not_kept(error: OSError) -> None:
     tell(WARNING, f"the service manager does not keep our descriptors: {error}")
+
+
+def _quarantine_unwritten(error: OSError) -> None:
+    reason = f"{error.filename}: {error.strerror}"
+    tell(ERROR, f"{reason}. The quarantine is in force, but forgotten if the helper restarts")
 
 
 def _boot_id(environ: Mapping[str, str]) -> str:

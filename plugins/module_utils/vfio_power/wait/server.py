@@ -15,14 +15,17 @@ from collections.abc import Mapping
 from typing import Callable
 
 from ..think import interface
-from ..think.varlink import encode
+from ..think.varlink import Message, encode
 from ..touch.peer import peer_uid
 from ..words.version import VERSION
 from .connection import SERVICE, Call, Connection
 from .loop import Loop
+from .patience import Patience
 
 MAX_CLIENTS = 64
-PAUSE = 1.0  # seconds without accepting when descriptors have run out
+KEPT_FOR_ROOT = 1  # of them
+MAX_OF_A_USER = 16  # who is not root
+PAUSE = 1.0  # seconds without accepting when clients or descriptors are too many
 
 Method = Callable[[Call], None]
 
@@ -45,53 +48,68 @@ class Server:
             self._methods[full] = method
         self._connections: dict[Connection, None] = {}  # ordered: the longest connected first
         self._uids = {0, os.getuid()}
+        self._pause = Patience(loop, PAUSE, self._listen)
         listening.settimeout(0)
         loop.watch(listening, self._accept)
 
     def close(self) -> None:
         """Take no more clients in, and part from those there are."""
+        self._pause.end()
         self._loop.unwatch(self._listening)
         self._listening.close()
         for connection in list(self._connections):
             connection.close()
 
     def _accept(self) -> None:
-        if len(self._connections) >= MAX_CLIENTS and not self._part_from_an_idle_one():
-            self._loop.watch(self._listening, None)  # again when one of them leaves
+        if len(self._connections) >= MAX_CLIENTS and not any(it.idle for it in self._connections):
+            self._let_them_wait()
             return
         try:
             client, _address = self._listening.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError:
-            # No descriptor is left. The client still waits, so that listening on would spin.
-            self._loop.watch(self._listening, None)
-            self._loop.call_in(PAUSE, self._listen_again)
+            self._let_them_wait()  # no descriptor is left
             return
         self._take_in(client)
+
+    def _let_them_wait(self) -> None:
+        """Accept nobody for a while: to be told of who waits, again and again, would spin."""
+        self._loop.watch(self._listening, None)
+        self._pause.begin()
 
     def _take_in(self, client: socket.socket) -> None:
         client.settimeout(0)
         uid = peer_uid(client)
         if uid not in self._uids:
-            _turn_away(client)
-            return
-        connection = Connection(self._loop, client, uid, self._dispatch, self._left)
-        self._connections[connection] = None
+            _turn_away(client, {"error": f"{SERVICE}.PermissionDenied", "parameters": {}})
+        elif self._makes_room(uid):
+            connection = Connection(self._loop, client, uid, self._dispatch, self._left)
+            self._connections[connection] = None
+        else:
+            reason = {"message": f"User {uid} has too many connections", "hint": "Close some"}
+            _turn_away(client, {"error": f"{interface.NAME}.Failed", "parameters": reason})
 
-    def _part_from_an_idle_one(self) -> bool:
-        for connection in self._connections:
-            if connection.idle:
-                connection.close()
-                return True
-        return False
+    def _makes_room(self, uid: int) -> bool:
+        """Tell whether there is room for one more; who has been idle for longest may have to go.
+
+        One who is not root sends none but himself away.
+        """
+        everybody = list(self._connections)
+        if uid == 0:
+            return len(everybody) < MAX_CLIENTS or _part_from_an_idle_one(everybody)
+        own = [connection for connection in everybody if connection.peer_uid == uid]
+        if len(own) < MAX_OF_A_USER and len(everybody) < MAX_CLIENTS - KEPT_FOR_ROOT:
+            return True
+        return _part_from_an_idle_one(own)
 
     def _left(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
-        self._listen_again()
+        self._listen()
 
-    def _listen_again(self) -> None:
+    def _listen(self) -> None:
         if self._listening.fileno() >= 0:
+            self._pause.end()
             self._loop.watch(self._listening, self._accept)
 
     def _dispatch(self, call: Call) -> None:
@@ -106,9 +124,16 @@ class Server:
             call.error(f"{SERVICE}.InterfaceNotFound", {"interface": known})
 
 
-def _turn_away(client: socket.socket) -> None:
+def _part_from_an_idle_one(connections: list[Connection]) -> bool:
+    idle = next((connection for connection in connections if connection.idle), None)
+    if idle is not None:
+        idle.close()
+    return idle is not None
+
+
+def _turn_away(client: socket.socket, why: Message) -> None:
     try:
-        client.send(encode({"error": f"{SERVICE}.PermissionDenied", "parameters": {}}))
+        client.send(encode(why))
     except OSError:
         pass  # it has gone already
     client.close()

@@ -13,49 +13,22 @@ from typing import Any, Callable, Optional
 
 from ..hold.asks import Ask
 from ..hold.keeper import Keeper
-from ..hold.table import GenerationMismatch, Table
+from ..hold.table import Table
 from ..think.parse import parse_declaration
 from ..think.parse_values import MOST_SECONDS, Problems, read_seconds
 from ..think.wire import Fields, lease_to_json, report_to_json
 from ..words.address import PciAddress
-from ..words.errors import InputError, Problem, VfioPowerError
-from ..words.holder import parse_holder
+from ..words.errors import InputError, Problem
 from ..words.version import API_REVISION, VERSION
+from .answers import addresses_of, answer_when_settled, explain, refusing_bad_input
 from .connection import Call
 from .steward import Steward
+from .trust import TAKE_WITHIN, Trust
 
 RELEASE_WITHIN = 10.0  # seconds
-TAKE_WITHIN = 120.0
 LEAST_PATIENCE = 0.1
-
-
-def _refusing_bad_input(
-    method: Callable[[Service, Call], None],
-) -> Callable[[Service, Call], None]:
-    """Answer bad parameters with every problem in them, before anything is done."""
-
-    def guarded(self: Service, call: Call) -> None:
-        try:
-            method(self, call)
-        except InputError as error:
-            _explain(call, error)
-
-    return guarded
-
-
-def _explain(call: Call, error: Optional[Exception]) -> None:
-    """Answer with the error that fits; none of them may end the helper."""
-    if isinstance(error, GenerationMismatch):
-        call.error("GenerationMismatch", {"expected": error.expected, "actual": error.actual})
-    elif isinstance(error, VfioPowerError):
-        call.refuse(error)
-    elif isinstance(error, OSError):
-        reason = f"{error.filename}: {error.strerror}"
-        hint = "Make room there, or make it writable, and repeat the change"
-        call.error("Failed", {"message": f"the declaration was not stored: {reason}", "hint": hint})
-    else:
-        hint = "The helper's journal says more: journalctl -u vfio-powerd"
-        call.error("Failed", {"message": f"the declaration was not stored: {error}", "hint": hint})
+LONGEST_LEASE = 1e9
+MOST_LEASES = 1024
 
 
 class Service:
@@ -67,11 +40,15 @@ class Service:
         steward: Steward,
         about: Mapping[str, Any],
         kept: Callable[[], int],
+        changed: Callable[[], None],
     ) -> None:
+        """``changed`` hears of what concerns the helper as a whole."""
         self._keeper = keeper
         self._steward = steward
         self._about = about
         self._kept = kept
+        self._changed = changed
+        self._trust = Trust(keeper, changed)
         self._monitors: list[Call] = []
 
     def methods(self) -> Mapping[str, Callable[[Call], None]]:
@@ -82,8 +59,10 @@ class Service:
             "Apply": self.apply,
             "Release": self.release,
             "Reclaim": self.reclaim,
+            "Rearm": self.rearm,
             "LetGo": self.let_go,
             "Monitor": self.monitor,
+            **self._trust.methods(),
         }
 
     def get_status(self, call: Call) -> None:
@@ -96,6 +75,8 @@ class Service:
                 "generation": table.declaration.generation,
                 "damaged": self._steward.damaged or None,
                 "kept": self._kept(),
+                "paused": self._keeper.bars.pausing.reason or None,
+                "stuck": self._keeper.jobs.stuck,
                 **self._about,
             }
         )
@@ -111,12 +92,12 @@ class Service:
             }
         )
 
-    @_refusing_bad_input
+    @refusing_bad_input
     def apply(self, call: Call) -> None:
         """Store a declaration, bring every device under it, answer when they have settled."""
         fields = Fields(call.parameters, "parameters")
         expected = fields.need("expected_generation", int)
-        timeout = _patience(fields)
+        timeout = _seconds(fields, "timeout", LEAST_PATIENCE, MOST_SECONDS) or TAKE_WITHIN
         wanted = parse_declaration(
             {
                 "generation": expected,
@@ -127,19 +108,22 @@ class Service:
 
         def declared(table: Optional[Table], error: Optional[Exception]) -> None:
             if table is None:
-                _explain(call, error)
+                explain(call, error, "the declaration")
                 return
             self._apply_table(call, table, timeout)
 
         self._steward.declare(wanted, expected, declared)
 
-    @_refusing_bad_input
+    @refusing_bad_input
     def release(self, call: Call) -> None:
         """Give devices to a holder; answer when the kernel has let go of their units."""
         fields = Fields(call.parameters, "parameters")
-        holder = _holder(fields)
-        ttl = fields.number("ttl")
-        addresses = self._units(fields)
+        holder = fields.holder("holder")
+        ttl = _seconds(fields, "ttl", 0.0, LONGEST_LEASE)
+        addresses = self._all() if fields.get("all", bool, False) else self._units(fields)
+        if self._steward.lending.count + len(addresses) > MOST_LEASES:
+            message = f"there would be more than {MOST_LEASES} leases; reclaim some first"
+            raise InputError([Problem("parameters.addresses", message)])
 
         def begin() -> None:
             self._steward.lending.lend(addresses, holder, ttl)
@@ -147,13 +131,13 @@ class Service:
                 self._keeper.tell(address, "leased", holder)
             self._keeper.permits.withdraw(addresses)
 
-        self._answer_when_settled(call, addresses, RELEASE_WITHIN, begin, holder)
+        answer_when_settled(self._keeper, call, addresses, RELEASE_WITHIN, begin, lent_to=holder)
 
-    @_refusing_bad_input
+    @refusing_bad_input
     def reclaim(self, call: Call) -> None:
         """End a holder's lease and take the devices back now."""
         fields = Fields(call.parameters, "parameters")
-        holder = fields.optional("holder", str)
+        holder = fields.holder("holder") if fields.has("holder") else None
         addresses = self._units(fields)
         lending = self._steward.lending
         leases = [lease for address in addresses for lease in lending.of(address)]
@@ -165,9 +149,20 @@ class Service:
         def begin() -> None:
             for address in lending.end(addresses, holder):
                 self._keeper.tell(address, "lease-ended", holder or "")
+            self._keeper.rearm(addresses)
             self._keeper.ask(addresses)
 
-        self._answer_when_settled(call, addresses, TAKE_WITHIN, begin)
+        answer_when_settled(self._keeper, call, addresses, TAKE_WITHIN, begin)
+
+    @refusing_bad_input
+    def rearm(self, call: Call) -> None:
+        """Enter devices once more that stay awake because of a quirk."""
+        addresses = addresses_of(Fields(call.parameters, "parameters"))
+
+        def begin() -> None:
+            self._keeper.rearm(addresses)
+
+        answer_when_settled(self._keeper, call, addresses, TAKE_WITHIN, begin)
 
     def let_go(self, call: Call) -> None:
         """Let every device go and take none any more: the helper is about to be stopped."""
@@ -208,7 +203,9 @@ class Service:
         addresses = {*table.known, *keeper.held()}
 
         def begin() -> None:
+            keeper.bars.pausing.look()
             keeper.install(table)
+            self._changed()
             keeper.ask(table.known)
 
         def progress(address: PciAddress, actions: tuple[str, ...]) -> None:
@@ -223,57 +220,30 @@ class Service:
 
         keeper.wait_for(Ask(addresses, progress, finish), timeout, begin)
 
-    def _answer_when_settled(
-        self,
-        call: Call,
-        addresses: list[PciAddress],
-        within: float,
-        begin: Callable[[], None],
-        lent_to: Optional[str] = None,
-    ) -> None:
-        def finish(ask: Ask) -> None:
-            reports = [self._keeper.report(address) for address in addresses]
-            if not ask.pending:
-                call.reply({"devices": [report_to_json(report) for report in reports]})
-                return
-            hanging = [
-                {"address": str(it.address), **it.running._asdict()} for it in reports if it.running
-            ]
-            call.error("Timeout", {"pending": hanging, "holder": lent_to})
-
-        self._keeper.wait_for(Ask(addresses, lambda *_done: None, finish), within, begin)
-
     def _outcome(self, address: PciAddress, actions: tuple[str, ...]) -> dict[str, Any]:
         return {
             "device": report_to_json(self._keeper.report(address)),
             "actions": list(actions),
         }
 
+    def _all(self) -> list[PciAddress]:
+        return sorted({*self._keeper.table.known, *self._keeper.held()})
+
     def _units(self, fields: Fields) -> list[PciAddress]:
         """Read the addresses asked for, and add what is let go and taken together with them."""
-        try:
-            named = [PciAddress.parse(str(text)) for text in fields.need("addresses", list)]
-        except ValueError as error:
-            raise InputError([Problem("parameters.addresses", str(error))]) from None
+        named = addresses_of(fields)
         return sorted({member for address in named for member in self._keeper.unit(address)})
 
     def _now(self) -> float:
         return self._keeper.clock()
 
 
-def _patience(fields: Fields) -> float:
-    seconds = fields.number("timeout")
+def _seconds(fields: Fields, name: str, least: float, most: float) -> Optional[float]:
+    seconds = fields.number(name)
     if seconds is None:
-        return TAKE_WITHIN
+        return None
     problems: Problems = []
-    read_seconds(seconds, "parameters.timeout", problems, LEAST_PATIENCE, MOST_SECONDS)
+    read_seconds(seconds, f"parameters.{name}", problems, least, most)
     if problems:
         raise InputError(problems)
     return seconds
-
-
-def _holder(fields: Fields) -> str:
-    try:
-        return parse_holder(fields.need("holder", str))
-    except ValueError as error:
-        raise InputError([Problem("parameters.holder", str(error))]) from None

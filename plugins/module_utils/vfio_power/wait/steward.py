@@ -71,7 +71,9 @@ class Steward:
     @property
     def damaged(self) -> str:
         """Say which of the stored files could not be used, until somebody converges."""
-        return " ".join(filter(None, (self._keeper.table.damaged, self.lending.damaged)))
+        keeper = self._keeper
+        damaged = (keeper.table.damaged, self.lending.damaged, keeper.bars.damaged)
+        return " ".join(filter(None, damaged))
 
     def start(self, grace: float, take_over: Callable[[], None], ready: Callable[[], None]) -> None:
         """Load what is declared; take it after a grace, or at once where that is 0.
@@ -103,6 +105,7 @@ class Steward:
         def stored(table: Optional[Table], error: Optional[Exception]) -> None:
             if table is not None:
                 self.lending.mend()
+                self._keeper.bars.quarantine.mend()
             declared(table, error)
 
         self._around.submit("table", lambda: self._tables.declare(wanted, expected), stored)
@@ -134,7 +137,13 @@ class Steward:
     def let_all_go(self, gone: Callable[[], None]) -> None:
         """Let every device go, side by side, take none any more, then say so."""
         tell(INFO, f"letting {len(self._keeper.held())} devices go")
-        self._keeper.let_all_go(gone, STOP_WITHIN)
+        self._keeper.let_all_go(partial(self._wipe_marks, gone), STOP_WITHIN)
+
+    def _wipe_marks(self, wiped: Callable[[], None]) -> None:
+        """Leave nothing that tells the next boot of a crash: this is a stop in good order."""
+        held = self._keeper.held()
+        marks = self._keeper.marks
+        self._around.submit("marks", lambda: marks.wipe(held), lambda _none, _error: wiped())
 
     def _look(self) -> None:
         self._look_again = False  # what came until now is seen by this look
@@ -188,6 +197,8 @@ class Steward:
             return
         if table.damaged:
             tell(WARNING, table.damaged)
+        if table.known_bad.damaged:
+            tell(WARNING, table.known_bad.damaged)
         self._keeper.install(table)
 
 

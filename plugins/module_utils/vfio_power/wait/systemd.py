@@ -29,6 +29,10 @@ class Notifier:
         """The start is done: clients are served."""
         self._tell({"READY": "1", "STATUS": status})
 
+    def status(self, text: str) -> None:
+        """One line for ``systemctl status``."""
+        self._tell({"STATUS": text})
+
     def stopping(self, status: str = "") -> None:
         """The end has begun."""
         self._tell({"STOPPING": "1", "STATUS": status})

@@ -32,14 +32,19 @@ class Outcome(Generic[T]):
 
 
 class _Job:
-    __slots__ = ("done", "key", "outcome", "work")
+    __slots__ = ("begun", "done", "key", "outcome", "work")
 
     def __init__(
-        self, key: str, work: Callable[[], Any], done: Callable[[Outcome[Any]], None]
+        self,
+        key: str,
+        work: Callable[[], Any],
+        done: Callable[[Outcome[Any]], None],
+        begun: Optional[Callable[[], None]],
     ) -> None:
         self.key = key
         self.work = work
         self.done = done
+        self.begun = begun
         self.outcome: Outcome[Any] = Outcome()
 
     def run(self) -> None:
@@ -61,9 +66,18 @@ class Workers:
         self._threads: list[threading.Thread] = []
         self._closed = False
 
-    def submit(self, key: str, work: Callable[[], T], done: Callable[[Outcome[T]], None]) -> None:
-        """Run ``work`` in a thread, then ``done`` in the loop; for the loop's thread."""
-        job = _Job(key, work, done)
+    def submit(
+        self,
+        key: str,
+        work: Callable[[], T],
+        done: Callable[[Outcome[T]], None],
+        begun: Optional[Callable[[], None]] = None,
+    ) -> None:
+        """Run ``work`` in a thread, then ``done`` in the loop; for the loop's thread.
+
+        ``begun`` is called in the loop as well, once a thread has taken the work.
+        """
+        job = _Job(key, work, done, begun)
         waiting = self._queues.get(key)
         if waiting is not None:
             waiting.append(job)
@@ -96,6 +110,8 @@ class Workers:
             job = self._ready.get()
             if job is None or self._closed:
                 return
+            if job.begun is not None:
+                self._loop.call_soon_threadsafe(job.begun)
             job.run()
             if self._closed:
                 return

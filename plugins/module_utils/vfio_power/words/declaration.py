@@ -32,6 +32,14 @@ class Match(NamedTuple):
 Selector = Union[PciAddress, Match]
 
 
+class Reentry(NamedTuple):
+    """When and how often a woken device may sleep again; of use in entry-with-wakeup only."""
+
+    delay: float = 5.0  # seconds from the wake
+    max_per_hour: int = 60  # entries
+    burst: int = 10  # entries in a row, before max_per_hour slows them down
+
+
 class Rule(NamedTuple):
     """One rule of the declaration; ``name`` is its identity when lists are merged."""
 
@@ -40,7 +48,7 @@ class Rule(NamedTuple):
     mode: Mode
     reserve: bool = False
     expect: Expect = Expect.ANY
-    reentry_delay: float = 5.0  # seconds; of use in entry-with-wakeup only
+    reentry: Reentry = Reentry()
     count: Optional[int] = None  # type: ignore[assignment]  # hides tuple.count: nobody misses it
 
     @property

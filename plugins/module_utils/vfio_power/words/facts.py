@@ -60,9 +60,30 @@ class Power(NamedTuple):
     suspended_ms: int = 0
 
     @property
+    def active_share(self) -> Optional[float]:
+        """The part of its time on the bus that it was awake, 0 to 1; None where nobody counted."""
+        counted = self.active_ms + self.suspended_ms
+        return self.active_ms / counted if counted else None
+
+    @property
     def asleep(self) -> bool:
         """Tell whether the device really rests: suspended, and not in D0."""
         return self.runtime_status == "suspended" and self.power_state in ("D3hot", "D3cold")
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether the device did not come back; it may be called active all the same."""
+        active = self.runtime_status == "active"
+        return self.runtime_status == "error" or (active and self.power_state in _OFF)
+
+    @property
+    def back(self) -> bool:
+        """Tell of a device that has to be awake whether it is; without PM it always is."""
+        return self.power_state in ("D0", "unknown") and self.runtime_status not in _NOT_BACK
+
+
+_OFF = ("D3cold", "error")
+_NOT_BACK = ("error", "suspended")
 
 
 class HostFacts(NamedTuple):

@@ -19,6 +19,16 @@ class Wakes(NamedTuple):
     last: Optional[float] = None  # seconds since the epoch
 
 
+class Reentries(NamedTuple):
+    """How the entries after wakes are bounded; think/reentry.py decides it."""
+
+    breaker: str = "closed"  # open: left awake after a storm of wakes; half-open: tried again
+    put_off_by: Optional[str] = None  # bucket or breaker, while it waits longer than its delay
+    suppressed: int = 0  # entries that were put off so far
+    storm_wakes: int = 0  # since the storm began; 0 while the breaker is closed
+    storm_seconds: float = 0.0  # from the beginning of the storm to its last wake
+
+
 class Lease(NamedTuple):
     """A device given to a named holder; it ends at ``ends``, or with the boot.
 
@@ -55,6 +65,14 @@ class Failure(NamedTuple):
         return self.code == "power-error" or self.operation == "close"
 
 
+class Quarantined(NamedTuple):
+    """Why a device is not taken any more, until somebody clears it."""
+
+    code: str  # the drift code it is told as: quarantined or power-error
+    message: str
+    since: float  # seconds since the epoch
+
+
 class HoldReport(NamedTuple):
     """One device as the helper sees it, from memory; the kernel is not asked."""
 
@@ -67,10 +85,12 @@ class HoldReport(NamedTuple):
     wakes: Optional[Wakes] = None  # None: not in entry-with-wakeup
     entered: Optional[float] = None  # seconds since the epoch of the last accepted entry
     waiting_until: Optional[float] = None  # seconds since the epoch
+    reentries: Optional[Reentries] = None  # None: not in entry-with-wakeup
     taken_after: Optional[float] = None  # a grace is running; taken at this time
     leases: tuple[Lease, ...] = ()
     running: Optional[Running] = None
     failure: Optional[Failure] = None
+    quarantined: Optional[Quarantined] = None
 
 
 class Drift(NamedTuple):

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils import _files, _installation, _program
 from ansible_collections.vfio.power.plugins.module_utils._files import File, Link
-from ansible_collections.vfio.power.plugins.module_utils._installation import (
-    Installation,
-)
+from ansible_collections.vfio.power.plugins.module_utils._installation import Installation
 from ansible_collections.vfio.power.plugins.module_utils._manifest import this_boot
 from ansible_collections.vfio.power.plugins.module_utils._wanted import Wanted
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.quirks import SHIPPED
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import load
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
+from ansible_collections.vfio.power.plugins.modules import helper_code
 
 PROGRAM = Path(_program.__file__).parent / "vfio_power"
 
@@ -256,6 +258,47 @@ def test_looking_what_would_be_removed_removes_nothing(root):
     before = everything_in(root)
     assert uninstall(root, write=False)
     assert everything_in(root) == before
+
+
+QUIRKS = File(helper_code.QUIRKS, "[]\n")
+
+
+def test_a_restart_is_due_for_a_file_that_comes_and_for_one_that_goes(root):
+    def due(*files):
+        what = wanted(files=files)._replace(restart_for=[QUIRKS.path])
+        return installation(root).install(what, write=True).restart_due
+
+    install(root, files=())
+    for files, expected in [((QUIRKS,), True), ((), True), ((PAGE,), False), ((), False)]:
+        seen(root)
+        assert due(*files) is expected
+    assert not (root / "etc/vfio-power/quirks.d/50-playbook.json").exists()
+    uninstall(root)
+    assert not (root / "etc/vfio-power").exists()
+
+
+ROW = {"match": {"vendor": ["1002"]}, "quirk": "no-d3cold", "reason": "lost", "source": "us"}
+
+
+def test_quirks_are_written_so_that_the_helper_reads_the_same(tmp_path):
+    (file,) = helper_code.quirk_files([ROW])
+    (tmp_path / "50-playbook.json").write_text(file.content)
+    (tmp_path / "50-playbook.json").chmod(file.mode)
+    loaded = load(str(tmp_path), os.getuid())
+    assert loaded.damaged == ""
+    assert [quirk.reason for quirk in loaded.quirks[len(SHIPPED) :]] == ["lost"]
+
+
+def test_without_quirks_there_is_no_file():
+    assert helper_code.quirk_files([]) == []
+
+
+def test_quirks_that_make_no_sense_are_refused_with_everything_that_is_wrong():
+    rows = [{**ROW, "quirk": "no-luck"}, {**ROW, "match": {"vendor": [4318]}}]
+    with pytest.raises(InputError) as refused:
+        helper_code.quirk_files(rows)
+    places = [problem.place for problem in refused.value.problems]
+    assert places == ["quirks[0].quirk", "quirks[1].match.vendor[0]"]
 
 
 def test_a_restart_is_due_until_it_was_noted_and_not_a_second_time(root):

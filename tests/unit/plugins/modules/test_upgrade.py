@@ -21,8 +21,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.helper
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.view import HelperView
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
+    Failure,
     HoldReport,
     Lease,
+    Quarantined,
 )
 
 NIC, DISK = PciAddress.parse("0000:02:00.0"), PciAddress.parse("0000:03:00.0")
@@ -35,7 +37,9 @@ class Host:
         self.installation = Installation(Path("/opt/some"), root, "this boot")
         self.root = root
         self.running, self.version, self.restarts = "", "", 0
-        self.held, self.lent, self.on_vfio = {NIC, DISK}, set(), {NIC, DISK}
+        self.held, self.on_vfio = {NIC, DISK}, {NIC, DISK}
+        self.told: dict[str, object] = {}  # of NIC
+        self.paused = ""
         self.compiled: list[str] = []
 
     def install(self, text: str, version: str = "1") -> None:
@@ -71,11 +75,10 @@ class Host:
         if not self.running or "silent" in self.running:
             return Look(Answer(HelperView("down", trouble="Nobody listens.")), 5 * len(self.held))
         holds = {it: HoldReport(it, held=it in self.held) for it in (NIC, DISK)}
-        for address in self.lent:
-            holds[address] = holds[address]._replace(leases=(Lease(address, "guest", 0.0),))
+        holds[NIC] = holds[NIC]._replace(**self.told)
         version = "9" if "strange" in self.running else self.version
         answered = "another revision" not in self.running
-        helper = HelperView("running", answered=answered, version=version)
+        helper = HelperView("running", answered=answered, version=version, paused=self.paused)
         answer = Answer(helper, holds if answered else {})
         return Look(answer, 5 * len(self.held), frozenset(self.on_vfio))
 
@@ -181,14 +184,30 @@ def test_a_helper_that_did_not_serve_before_is_not_said_to_hold_what_it_held(hos
         host.bring_up()
 
 
-@pytest.mark.parametrize("why", ["lent", "unbound"])
-def test_what_somebody_asked_for_meanwhile_was_not_lost(host: Host, why: str) -> None:
-    if why == "lent":
-        host.lent = {NIC}
+REASONS = {
+    "leases": (Lease(NIC, "guest", 0.0),),
+    "quarantined": Quarantined("quarantined", "reported an error", 0.0),
+    "failure": Failure("unsupported", "must not be held"),
+}
+
+
+@pytest.mark.parametrize("why", [*REASONS, "paused", "unbound"])
+def test_what_is_let_go_for_a_reason_was_not_lost(host: Host, why: str) -> None:
+    if why in REASONS:
+        host.told = {why: REASONS[why]}
+    elif why == "paused":
+        host.paused = "vfio-powerctl pause"
     else:
         host.on_vfio = {DISK}
     host.install("forgets", "2")
     assert host.bring_up()[0]
+
+
+def test_what_could_not_be_taken_was_lost(host: Host) -> None:
+    host.told = {"failure": Failure("busy", "is open elsewhere")}
+    host.install("forgets", "2")
+    with pytest.raises(DidNotComeUp, match="does not hold any more"):
+        host.bring_up()
 
 
 def test_another_revision_that_keeps_all_descriptors_is_well(host: Host) -> None:

@@ -15,6 +15,8 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task imp
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import service
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
 
+from ..fake.host import NIC as CARD
+from ..hold.helper import quirk
 from .conftest import Place
 
 NIC, DISK = "0000:02:00.0", "0000:03:00.0"
@@ -76,6 +78,20 @@ def test_what_was_only_stored_reaches_the_helper_though_no_device_moves(place):
     assert place.ground().client.call("List")["generation"] == stored
 
 
+def test_other_bounds_of_a_rule_are_a_change_of_the_rule_and_of_no_device(place):
+    place.host.add(NIC)
+    place.start_helper()
+    rule = entry(mode="entry-with-wakeup", reentry={"delay": 9})
+    place.low_power(rule)
+    calls = calls_of(place)
+    answer = place.low_power({**rule, "reentry": {"delay": 9, "burst": 3}})
+    (of_the_rule,) = [it for it in answer.result["diff"] if it["before_header"].startswith("rule")]
+    assert of_the_rule["before"]["reentry"] == {"delay": 9.0, "max_per_hour": 60, "burst": 10}
+    assert of_the_rule["after"]["reentry"] == {"delay": 9.0, "max_per_hour": 60, "burst": 3}
+    assert answer.result["changed"]
+    assert calls_of(place) == calls
+
+
 def test_check_mode_predicts_and_asks_nothing_of_the_kernel(place):
     place.host.add(NIC)
     place.start_helper()
@@ -116,6 +132,46 @@ def test_check_mode_without_the_helper_names_the_devices_that_opening_resets(pla
     assert device_of(answer)["changed"]
     assert any("not installed" in warning for warning in answer.warnings)
     assert any("resets" in warning and NIC in warning for warning in answer.warnings)
+
+
+def test_a_paused_helper_takes_nothing_and_nothing_is_predicted(place):
+    place.host.add(NIC)
+    place.start_helper()
+    place.ground().client.call("Pause")
+    for check in (True, False):
+        answer = place.low_power(entry(), check=check)
+        assert not answer.failure
+        assert device_of(answer)["drift"] == ["paused"]
+        assert not device_of(answer)["held"]
+    assert not calls_of(place)
+    assert not place.low_power(entry()).result["changed"]
+
+
+def test_the_off_switch_is_looked_at_by_a_run_that_has_nothing_else_to_do(place):
+    place.host.add(NIC)
+    (place.folder / "off").touch()
+    place.start_helper()
+    assert not device_of(place.low_power(entry()))["held"]
+    (place.folder / "off").unlink()
+    answer = place.low_power(entry())
+    assert answer.result["changed"]
+    assert device_of(answer)["engaged"] == "entry"
+
+
+def test_a_device_in_quarantine_is_left_alone_and_fails_the_task(place):
+    nic = place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    place.host.lose(nic.address)
+    place.low_power({"address": NIC, "mode": "none"}, fail_on_drift=False)
+    calls = calls_of(place)
+    for check in (True, False):
+        answer = place.low_power(entry(), check=check)
+        assert device_of(answer)["drift"] == ["power-error"]
+        assert device_of(answer)["after"] == {**device_of(answer)["before"], "mode": "entry"}
+        assert "vfio-powerctl clear" in answer.failure
+    assert calls_of(place) == calls
+    assert not place.low_power(entry()).result["changed"]
 
 
 def test_a_diff_shows_the_rule_and_each_device(place):
@@ -455,3 +511,104 @@ def wait_until(true, seconds=10.0):
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_every_device_that_does_not_take_its_mode_is_named_and_nothing_is_stored(place, check):
+    place.know_bad(quirk(NIC, "no-hold"), quirk(DISK, "no-reentry"))
+    place.host.add(NIC)
+    place.host.add(DISK)
+    place.host.add("0000:04:00.0")
+    place.start_helper()
+    with pytest.raises(InputError) as refused:
+        place.low_power(
+            entry(name="nic", mode="entry-with-wakeup"),
+            {"match": {"vendor": ["8086"]}, "mode": "entry", "name": "rest"},
+            {"address": "0000:04:00.0", "mode": "entry", "name": "out"},
+            exclude=[{"match": {"slot": ["4"]}}],
+            check=check,
+        )
+    problems = {problem.place: problem.message for problem in refused.value.problems}
+    assert set(problems) == {"devices (nic).mode", "devices (rest).mode"}
+    for address, message in zip((NIC, DISK), problems.values()):
+        assert address in message
+        assert "its firmware forgets, says ticket 12" in message
+    assert not calls_of(place)
+    assert not place.store.load().declaration.rules
+
+
+def test_what_is_excluded_and_what_is_not_taken_is_told_at_once(place):
+    place.know_bad(quirk(DISK, "no-hold"))
+    place.host.add(NIC)
+    place.host.add(DISK, identity=CARD._replace(vendor="1cd7"))
+    place.start_helper()
+    with pytest.raises(InputError) as refused:
+        place.low_power(entry(), entry(DISK), exclude=[{"match": {"vendor": ["8086"]}}])
+    assert [it.place for it in refused.value.problems] == [
+        f"devices ({NIC}).address",
+        f"devices ({DISK}).mode",
+    ]
+
+
+def test_a_stranger_at_the_address_is_left_alone_and_no_conflict(place):
+    before = place.host.add(NIC)
+    place.start_helper()
+    place.low_power(entry())
+    place.host.unplug(before.address)
+    place.host.add(NIC, identity=CARD._replace(vendor="10de", class_code="030000"))
+    assert codes_of(place.low_power(entry(), fail_on_drift=False)) == ["identity-changed"]
+
+
+def test_an_image_stores_without_looking_and_the_next_task_that_looks_refuses(place):
+    place.know_bad(quirk(NIC, "no-hold"))
+    place.host.add(NIC)
+    place.start_helper()
+    assert place.low_power(entry(), apply=False).result["changed"]
+    with pytest.raises(InputError, match="no-hold"):
+        place.low_power(entry())
+
+
+def test_a_device_that_a_quirk_keeps_awake_is_excused_and_the_second_run_changes_nothing(place):
+    place.know_bad(quirk(NIC, "no-d3cold"))
+    nic = place.host.add(NIC)
+    place.start_helper()
+    planned = device_of(place.low_power(entry(), check=True))
+    first = place.low_power(entry())
+    assert (planned["held"], planned["engaged"]) == (True, "none")
+    assert (device_of(first)["held"], device_of(first)["engaged"]) == (True, "none")
+    assert not first.failure
+    assert codes_of(first) == ["awake-by-quirk"]
+    for check in (True, False):
+        again = place.low_power(entry(), check=check)
+        assert not again.result["changed"]
+        assert codes_of(again) == ["awake-by-quirk"]
+    place.host.write_d3cold_allowed(nic.address, allowed=False)
+    place.host.let_time_be_seen()
+    assert device_of(place.low_power(entry(), check=True))["engaged"] == "entry"
+    assert device_of(place.low_power(entry()))["power_state"] == "D3hot"
+
+
+def test_a_device_that_had_its_one_entry_is_excused_and_check_mode_predicts_nothing(place):
+    place.know_bad(quirk(NIC, "no-reentry"))
+    nic = place.host.add(NIC)
+    place.start_helper()
+    wanted = {"address": NIC, "mode": "entry-with-wakeup"}
+    assert not place.low_power(wanted).failure
+    place.host.touch_device(nic.address)
+    for check in (True, False):
+        again = place.low_power(wanted, check=check)
+        assert not again.result["changed"]
+        assert codes_of(again) == ["awake-by-quirk"]
+
+
+def test_a_quirk_file_that_cannot_be_used_is_drift_with_its_path(place):
+    place.know_bad()
+    (place.quirks / "20.json").write_text("{")
+    place.host.add(NIC)
+    place.start_helper()
+    answer = place.low_power(entry(), fail_on_drift=False)
+    (told,) = answer.result["drift"]
+    assert (told["address"], told["code"], told["severity"]) == (None, "state-damaged", "drift")
+    assert str(place.quirks / "20.json") in told["message"]
+    assert "root" in told["hint"]
+    assert device_of(answer)["engaged"] == "entry"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
 
+from ..hold.helper import quirk
+
 NIC, DISK = "0000:02:00.0", "0000:03:00.0"
 
 
@@ -59,3 +61,12 @@ def test_a_wrong_selector_is_refused_with_its_place(place):
 def test_a_helper_that_gets_no_time_to_answer_is_refused(place, timeout):
     with pytest.raises(InputError, match=r"timeout: .* is not a number of seconds from 1 to 86400"):
         place.low_power_info(timeout=timeout)
+
+
+def test_what_a_device_does_not_take_is_told_with_reason_and_source(place):
+    place.know_bad(quirk("0000:02:00.0", "no-d3cold"))
+    place.host.add("0000:02:00.0")
+    place.host.add("0000:03:00.0")
+    first, second = place.low_power_info()["devices"]
+    row = {"kind": "no-d3cold", "reason": "its firmware forgets", "source": "ticket 12"}
+    assert (first["quirks"], second["quirks"]) == ([row], [])

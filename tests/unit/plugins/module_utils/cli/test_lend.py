@@ -13,6 +13,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     Failure,
     HoldReport,
     Lease,
+    Quarantined,
 )
 
 from ..fake.host import FakeDevice
@@ -39,8 +40,24 @@ def test_release_asks_for_all_and_names_the_holder(scene: Scene, nic: FakeDevice
     lent(scene, nic, "guest/web")
     ran = run(scene, "release", "03:00.0", "--holder", "guest/web")
     assert ran == (0, "0000:03:00.0  given to guest/web until the next boot\n", "")
-    parameters = {"addresses": ["0000:03:00.0"], "holder": "guest/web", "ttl": None}
+    parameters = {"addresses": ["0000:03:00.0"], "all": False, "holder": "guest/web", "ttl": None}
     assert scene.asked == [("Release", parameters)]
+
+
+def test_release_of_all_leaves_it_to_the_helper_which_devices_these_are(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    lent(scene, nic, "maintenance")
+    ran = run(scene, "release", "--all", "--holder", "maintenance", "--ttl", "60")
+    parameters = {"addresses": [], "all": True, "holder": "maintenance", "ttl": 60}
+    assert scene.asked == [("Release", parameters)]
+    assert ran.out == "0000:03:00.0  given to maintenance until the next boot\n"
+
+
+@pytest.mark.parametrize("words", [[], ["--all", "03:00.0"]])
+def test_release_wants_either_devices_or_all_of_them(scene: Scene, words: list[str]) -> None:
+    ran = run(scene, "release", "--holder", "guest/web", *words)
+    assert (ran.status, scene.asked) == (2, [])
 
 
 def test_release_for_a_time_says_until_when(scene: Scene, nic: FakeDevice) -> None:
@@ -138,6 +155,30 @@ def test_the_lease_of_another_holder_is_not_ended(scene: Scene, nic: FakeDevice)
     ran = run(scene, "reclaim", "03:00.0", "--holder", "backup")
     assert ran.status == 1
     assert "0000:03:00.0 by guest/web" in ran.err
+
+
+GONE = Quarantined("power-error", "0000:03:00.0: did not come back from D3cold", NOW)
+
+
+def test_clear_says_that_the_device_is_held_again(scene: Scene, nic: FakeDevice) -> None:
+    scene.hold(nic, rule="nics", engaged=Mode.ENTRY)
+    ran = run(scene, "clear", "03:00.0")
+    assert scene.asked == [("Clear", {"addresses": ["0000:03:00.0"]})]
+    assert ran == (0, "0000:03:00.0  trusted, held again, entry engaged\n", "")
+
+
+def test_clear_of_a_device_that_is_lost_again_is_refused(scene: Scene, nic: FakeDevice) -> None:
+    scene.reports[nic.address] = HoldReport(nic.address, "nics", quarantined=GONE)
+    ran = run(scene, "clear", "03:00.0")
+    assert (ran.status, ran.out) == (1, "0000:03:00.0  in quarantine again\n")
+    assert "did not come back from D3cold" in ran.err
+
+
+def test_reclaim_of_a_device_in_quarantine_names_the_way_out(scene: Scene, nic: FakeDevice) -> None:
+    scene.reports[nic.address] = HoldReport(nic.address, "nics", quarantined=GONE)
+    ran = run(scene, "reclaim", "03:00.0")
+    assert (ran.status, ran.out) == (1, "0000:03:00.0  not held\n")
+    assert "vfio-powerctl clear 0000:03:00.0" in ran.err
 
 
 def test_json_answers_with_the_devices(scene: Scene, nic: FakeDevice) -> None:

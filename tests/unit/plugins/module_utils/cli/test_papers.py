@@ -64,7 +64,9 @@ def test_completion_offers_every_option_of_a_command(name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("vfio-powerctl re", ["release", "reclaim"]),
+        ("vfio-powerctl re", ["release", "reclaim", "rearm", "resume"]),
+        ("vfio-powerctl clear 0000:66", ["66:00.0"]),
+        ("vfio-powerctl release --al", ["--all"]),
         ("vfio-powerctl show ", DEVICES.split()),
         # What stands before the last colon is not offered again: readline keeps it.
         ("vfio-powerctl show 0000:65", ["65:00.0", "65:00.1"]),

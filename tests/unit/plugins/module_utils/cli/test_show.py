@@ -9,12 +9,15 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Rule
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Power
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.quirk import Kind, Quirk
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     HoldReport,
     Lease,
+    Reentries,
     Running,
     Wakes,
 )
@@ -60,8 +63,9 @@ def test_a_device_that_sleeps(scene: Scene, nic: FakeDevice) -> None:
           declared   entry-with-wakeup, expected asleep (rule nics)
           held       yes, by group, entry-with-wakeup engaged since 2023-11-14 22:12:20
           reached    asleep D3cold
-                     asleep 3 h 12 min, awake 1 min 2 s in all
+                     asleep 3 h 12 min, awake 1 min 2 s in all (0.5 % of the time)
           wakes      3, 1 of them by somebody else, the last 2023-11-14 22:12:15
+          re-entry   5 s after a wake, at most 60 an hour and 10 in a row
           unit       0000:03:00.0 0000:03:00.1 (released and taken together)
           power set  0000:03:00.0 0000:03:00.1 (below one port: they wake together)
     """)
@@ -73,6 +77,41 @@ def test_a_device_that_was_woken_and_waits(scene: Scene, nic: FakeDevice) -> Non
     assert "  held       yes, by group, no low power engaged\n" in page
     assert "             woken; entering again at 22:13:25\n" in page
     assert "  drift      waiting (info)\n" in page
+
+
+def test_a_device_that_is_left_awake_in_a_storm(scene: Scene, nic: FakeDevice) -> None:
+    storm = Reentries("open", "breaker", 3, storm_wakes=8, storm_seconds=47.2)
+    scene.hold(nic, state="waiting", waiting_until=NOW + 900, wakes=Wakes(8, 8), reentries=storm)
+    page = shown(scene, "03:00.0")
+    assert "             breaker open: 8 wakes in 47 s; left awake until 22:28:20\n" in page
+    assert "             3 put off so far\n" in page
+    assert "  drift      wake-storm\n" in page
+
+
+def test_a_device_that_is_tried_after_a_storm(scene: Scene, nic: FakeDevice) -> None:
+    tried = Reentries("half-open", None, 3, storm_wakes=8, storm_seconds=47.2)
+    engaged = Mode.ENTRY_WITH_WAKEUP
+    scene.hold(nic, state="entry-with-wakeup", engaged=engaged, reentries=tried)
+    page = shown(scene, "03:00.0")
+    assert "             breaker half-open: being tried after a storm of 8 wakes in 47 s\n" in page
+
+
+def test_a_device_that_waits_for_its_turn(scene: Scene, nic: FakeDevice) -> None:
+    late = Reentries("closed", "bucket", 1)
+    scene.hold(nic, state="waiting", waiting_until=NOW + 42, wakes=Wakes(1, 1), reentries=late)
+    page = shown(scene, "03:00.0")
+    assert "             put off until the bound per hour allows it\n" in page
+    assert "  drift      waiting (info)\n" in page
+
+
+def test_in_entry_nothing_is_bounded_and_the_time_awake_is_told(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    scene.declare(Rule("nics", nic.address, Mode.ENTRY, expect=Expect.ASLEEP))
+    scene.hold(nic, state="entry", engaged=Mode.ENTRY)
+    page = shown(scene, "03:00.0")
+    assert "re-entry" not in page
+    assert "awake 1 min 2 s in all (0.5 % of the time)\n" in page
 
 
 def test_a_device_on_loan(scene: Scene, nic: FakeDevice) -> None:
@@ -128,6 +167,16 @@ def test_check_is_not_fine_where_the_helper_or_root_would_be_needed_to_know(
         ran = ctl(scene, "show", "--check", address)
         assert ran.status == 3  # asleep as declared, but perhaps held by mistake
         assert "is not known" in ran.err
+
+
+def test_what_a_device_does_not_take_is_told_with_reason_and_source(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    quirk = Quirk(nic.address, Kind.NO_D3COLD, "it does not come back", "ticket 12")
+    scene.known_bad = Loaded((quirk,))
+    scene.hold(nic)
+    told = "  quirk      no-d3cold: it does not come back, says ticket 12\n"
+    assert told in shown(scene, "03:00.0")
 
 
 def test_json_has_the_same_for_machines(scene: Scene, nic: FakeDevice) -> None:

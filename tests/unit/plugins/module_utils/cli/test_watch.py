@@ -19,7 +19,10 @@ import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli.main import run
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire import report_to_json
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
+    HoldReport,
+    Reentries,
+)
 
 from ..fake.host import FakeDevice
 from ..touch.scene import NOW, Scene
@@ -82,6 +85,19 @@ def test_a_wake_is_told_with_who_and_until_when(scene: Scene, nic: FakeDevice) -
     """)
 
 
+def test_a_wake_that_has_to_wait_for_its_turn_says_so(scene: Scene, nic: FakeDevice) -> None:
+    late = Reentries(put_off_by="bucket")
+    woken = HoldReport(nic.address, state="waiting", waiting_until=NOW + 60, reentries=late)
+    scene.events = [event("waiting", woken, "foreign", after=4)]
+    assert (
+        watched(scene)
+        .splitlines()[1]
+        .endswith(
+            "woken by somebody else; entering again at 22:14:20, when the bound per hour allows it"
+        )
+    )
+
+
 def test_each_event_has_its_words(scene: Scene, nic: FakeDevice) -> None:
     report = HoldReport(nic.address)
     told = {
@@ -96,6 +112,9 @@ def test_each_event_has_its_words(scene: Scene, nic: FakeDevice) -> None:
             "0000:03:00.0: cannot open: EBUSY",
         ): "refused: 0000:03:00.0: cannot open: EBUSY",
         ("requested", ""): "the kernel wants it back",
+        ("breaker-open", "8 wakes in 47 s"): "a storm of 8 wakes in 47 s",
+        ("breaker-half-open", "8 wakes in 47 s"): "being tried after a storm of 8 wakes in 47 s",
+        ("breaker-closed", "8 wakes in 47 s"): "the storm of wakes is over",
         ("leased", "guest/web"): "leased to guest/web",
         ("lease-ended", "guest/web"): "lease of guest/web ended",
         ("lease-ended", ""): "lease of somebody ended",

@@ -162,6 +162,25 @@ class FakeHost:
         with self.changed:
             self.devices[address].function.read_config()
 
+    def report_error(self, address: PciAddress) -> None:
+        """Let a device report an uncorrectable error."""
+        with self.changed:
+            vfio = self.devices[address].vfio
+            assert vfio is not None, f"{address} is on no VFIO driver"
+            vfio.report_error()
+
+    def lose(self, address: PciAddress) -> None:
+        """Let a device not come back from its next sleep, or not be there from now on."""
+        with self.changed:
+            function = self.devices[address].function
+            function.lost = True
+            self.tree.show_power(function)
+
+    def fall_silent(self, address: PciAddress) -> None:
+        """Let a device answer all ones from now on, as one does that fell off its link."""
+        with self.changed:
+            self.tree.show_config(self.devices[address].function, b"\xff" * 64)
+
     def write_control(self, address: PciAddress, control: str) -> None:
         """Write power/control: on or auto."""
         with self.changed:

@@ -60,6 +60,7 @@ class Function:
         self.suspended = False
         self.resumes = 0
         self.broken = False  # does not come back: every resume fails
+        self.lost = False  # does not come back, and the PM core does not notice
         self.on_resume: Callable[[], None] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
         self._since = time.monotonic()
@@ -77,6 +78,8 @@ class Function:
     @property
     def power_state(self) -> str:
         """The PCI core's word."""
+        if self.lost:
+            return "D3cold"
         if not self.suspended or self.depth == "D0":
             return "D0"
         if self.port is not None and self.port.suspended:

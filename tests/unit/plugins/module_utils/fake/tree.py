@@ -72,6 +72,7 @@ class Tree:
             place = str(device.address).rpartition(".")[0]
             _write(self._sys / "bus/pci/slots" / device.slot / "address", place)
         self._link(device.address, path)
+        self.show_config(device.function, bytes.fromhex(identity.vendor)[::-1] + bytes(62))
         self.show_power(device.function)
 
     def remove(self, device: FakeDevice) -> None:
@@ -94,6 +95,10 @@ class Tree:
         }
         for name, value in values.items():
             _write(path / name, value)
+
+    def show_config(self, function: Function, config: bytes) -> None:
+        """Show the start of its config space."""
+        (self._place(function) / "config").write_bytes(config)
 
     def show_driver(self, device: FakeDevice) -> None:
         """Show the driver's link, and the nodes there are because of it."""

@@ -65,6 +65,7 @@ class VfioDevice:
         self._idle_d3 = idle_d3
         self._wakeup: Optional[Counter] = None
         self._request: Optional[Counter] = None
+        self._error: Optional[Counter] = None
         function.on_resume = self._resumed
         # As the driver's probe does: one count is kept unless idle devices may sleep.
         function.usage += 1
@@ -94,6 +95,7 @@ class VfioDevice:
         self.function.resume()
         self.resets += 1
         self._drop_request()
+        self._drop_error()
         if self._idle_d3:
             self.function.put()
 
@@ -111,8 +113,14 @@ class VfioDevice:
         if self._request is not None:
             self._request.signal()
 
+    def report_error(self) -> None:
+        """Tell the holder of an uncorrectable error. Recovery has woken the device before."""
+        self.function.resume()
+        if self._error is not None:
+            self._error.signal()
+
     def set_irqs(self, argument: bytearray) -> None:
-        """VFIO_DEVICE_SET_IRQS, of which only the request eventfd matters here."""
+        """VFIO_DEVICE_SET_IRQS, of which only requests and errors matter here."""
         size = len(bytes(vfio.vfio_irq_set()))
         irqs = vfio.vfio_irq_set.from_buffer_copy(argument)
         wanted = vfio.VFIO_IRQ_SET_DATA_EVENTFD | vfio.VFIO_IRQ_SET_ACTION_TRIGGER
@@ -123,6 +131,9 @@ class VfioDevice:
         if irqs.index == vfio.VFIO_PCI_REQ_IRQ_INDEX:
             self._drop_request()
             self._request = counter
+        elif irqs.index == vfio.VFIO_PCI_ERR_IRQ_INDEX:
+            self._drop_error()
+            self._error = counter
         elif counter is not None:
             counter.drop()
 
@@ -183,3 +194,8 @@ class VfioDevice:
         if self._request is not None:
             self._request.drop()
         self._request = None
+
+    def _drop_error(self) -> None:
+        if self._error is not None:
+            self._error.drop()
+        self._error = None

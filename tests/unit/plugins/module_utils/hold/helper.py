@@ -8,12 +8,13 @@ Time is the real one until a test lets it jump, so that nobody sits through a gr
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar
 
@@ -39,13 +40,28 @@ T = TypeVar("T")
 
 
 class Clock:
-    """The monotonic clock, for a loop that can be made to believe that time has passed."""
+    """The clocks that nobody sets, for a loop that can be made to believe that time has passed."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
 
     def __call__(self) -> float:
         return time.monotonic() + self.ahead
+
+    def uptime(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) + self.ahead
+
+
+class Manager(Notifier):
+    """A service manager that remembers the last line of status it was told."""
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        super().__init__(environ)
+        self.status_line = ""
+
+    def _tell(self, words: Mapping[str, str]) -> None:
+        self.status_line = words.get("STATUS", self.status_line)
+        super()._tell(words)
 
 
 class Applied(NamedTuple):
@@ -71,6 +87,9 @@ class Helper:
             **{f"VFIO_POWER_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self.client = Client(str(folder / "socket"), timeout=PATIENCE)
+        self.etc = folder / "etc"
+        self.quirks = self.etc / "quirks.d"
+        self.etc.mkdir()
         self.store = FakeFdStore(host.kernel)
         self._thread: Optional[threading.Thread] = None
 
@@ -83,17 +102,21 @@ class Helper:
         listener.listen()
         host = self.host
         self.uevents = host.uevents()
+        self.manager = Manager(dict(self.environ))
         self.daemon = Daemon(
             listener,
             self.uevents,
             host.kernel,
             self.environ,
-            Notifier(dict(self.environ)),
+            self.manager,
             self.store,
             self.store.hand_over(),
             host.sysfs,
             host.dev,
             self.clock,
+            self.clock.uptime,
+            lambda: 0.5,  # waits are neither shorter nor longer than declared
+            str(self.etc),
         )
         self.daemon.begin()
         self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")
@@ -127,9 +150,20 @@ class Helper:
     def boot(self) -> None:
         """Stop it and start it again in another boot, which empties /run."""
         self.stop()
+        self.next_boot()
+        self.start()
+
+    def die(self) -> None:
+        """Let the host die with the helper on it, and come up again without it."""
+        self.kill()
+        self.store.clear()
+        self.next_boot()
+
+    def next_boot(self) -> None:
+        """Leave what survives a boot, and that is not /run."""
         shutil.rmtree(self.run)
         self.run.mkdir()
-        self.start()
+        self.environ["BOOT_ID"] = self.environ.get("BOOT_ID", "") + "1"
 
     def _end(self) -> None:
         assert self._thread is not None
@@ -200,6 +234,17 @@ class Helper:
         """Take a device back."""
         parameters = {"addresses": [str(address)], "holder": holder}
         return _by_address(self.client.call("Reclaim", parameters))
+
+    def rearm(self, address: PciAddress) -> HoldReport:
+        """Let a device sleep once more that a quirk keeps awake."""
+        return _by_address(self.client.call("Rearm", {"addresses": [str(address)]}))[address]
+
+    def know_bad(self, *rows: dict[str, str]) -> None:
+        """Write these quirks as the host's owner does; read when the table is made anew."""
+        self.quirks.mkdir(exist_ok=True)
+        file = self.quirks / "10.json"
+        file.write_text(json.dumps(list(rows)))
+        file.chmod(0o644)
 
     def devices(self) -> dict[PciAddress, HoldReport]:
         """Return every device as List tells it."""
@@ -308,6 +353,12 @@ class Tape:
 def rule(address: PciAddress, mode: str, **more: Any) -> dict[str, Any]:
     """Return a rule for one device, as it travels."""
     return {"name": str(address), "address": str(address), "mode": mode, **more}
+
+
+def quirk(address: PciAddress, kind: str) -> dict[str, str]:
+    """Return a row as a file has it."""
+    told = {"reason": "its firmware forgets", "source": "ticket 12"}
+    return {"address": str(address), "quirk": kind, **told}
 
 
 def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:

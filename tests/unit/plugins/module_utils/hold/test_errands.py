@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
+from typing import cast
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.errands import Errands
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.failures import NotOurs
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grip import Grip
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grips import Grips
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.marks import Marks
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.surroundings import (
+    Surroundings,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import Action
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.marked import MarkFiles
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Known
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     VfioPowerError,
@@ -26,10 +33,12 @@ from ..fake.host import FakeDevice, FakeHost
 class Worker:
     """Runs errands for devices of a host."""
 
-    def __init__(self, host: FakeHost) -> None:
+    def __init__(self, host: FakeHost, folder: Path) -> None:
         self.host = host
         self.store = FakeFdStore(host.kernel)
-        self.errands = Errands(host.sysfs, Grips(host.kernel, self.store, host.dev), host.dev)
+        self.marks = Marks(cast(Surroundings, None), MarkFiles(str(folder), str(folder)), "boot")
+        grips = Grips(host.kernel, self.store, host.dev)
+        self.errands = Errands(host.sysfs, grips, self.marks, host.dev)
 
     def run(self, action: Action, device: FakeDevice, grip: Grip | None = None) -> Grip | None:
         known = Known(device.address, device.identity, "rule")
@@ -43,8 +52,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(host: FakeHost) -> Worker:
-    return Worker(host)
+def worker(host: FakeHost, tmp_path: Path) -> Worker:
+    return Worker(host, tmp_path)
 
 
 @pytest.mark.parametrize("operation", ["node", "attach", "open", "irqs"])

@@ -21,6 +21,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy
     Goal,
     State,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentry import (
+    Breaker,
+    Memory,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.device import Device
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.eventfd import (
     eventfd,
@@ -51,6 +55,8 @@ class World:
         self.watched: dict[int, Callable[[], None]] = {}
         self.asked: list[Action] = []
         self.events: list[str] = []
+        self.details: list[str] = []
+        self.memories: list[Memory] = []  # those that were written down
         self.settlings = 0
         self.resting = False
         self.remembered: list[
@@ -58,7 +64,6 @@ class World:
         ] = []  # state, wakes, and nothing is signalled
         self.own = False
         self.holder = Holder(NIC, self, self)  # type: ignore[arg-type]
-        self.holder.delay = 5.0
         self._nodes = ExitStack()
         counters = Counters(*(self._nodes.enter_context(eventfd()) for _counter in range(3)))
         self.grip = Grip(cast(Device, None), counters, 1, "group")
@@ -76,6 +81,9 @@ class World:
         if failure and self.asked[-1] is Action.TAKE:
             kept = None
         self._done(kept, failure)
+
+    def refresh(self, _address: PciAddress) -> None:
+        self.holder.proceed()
 
     def reach(self, goal: Goal) -> None:
         """Bring the holder to a goal with a worker that always succeeds."""
@@ -104,19 +112,27 @@ class World:
     def own_wake(self, _holder: Holder) -> bool:
         return self.own
 
-    def happened(self, _holder: Holder, event: str, _detail: str = "") -> None:
+    def happened(self, _holder: Holder, event: str, detail: str = "") -> None:
         self.events.append(event)
+        self.details.append(detail)
 
     def settled(self, _holder: Holder) -> None:
         self.settlings += 1
 
     def remember(self, holder: Holder) -> None:
         self.remembered.append((holder.state, holder.wakes.total, drained(self.grip)))
+        self.memories.append(holder.wait.memory)
 
     # What it asks of its surroundings.
 
     def clock(self) -> float:
         return self.now
+
+    def uptime(self) -> float:
+        return self.now
+
+    def chance(self) -> float:
+        return 0.5
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         self.timers.append(Timer(self.now + seconds, callback))
@@ -126,7 +142,7 @@ class World:
         self.watched[fd] = callback
 
     def unwatch(self, fd: int) -> None:
-        del self.watched[fd]
+        self.watched.pop(fd, None)
 
 
 def drained(grip: Grip) -> bool:
@@ -166,11 +182,11 @@ def test_a_look_without_a_signal_is_no_wake(world: World, holder: Holder) -> Non
 def test_a_second_signal_does_not_make_it_wait_longer(world: World, holder: Holder) -> None:
     world.signal()
     holder.look_for_wake()
-    until = holder.waiting_until
+    until = holder.wait.until
     world.now += 3
     world.signal()
     holder.look_for_wake()
-    assert holder.waiting_until == until
+    assert holder.wait.until == until
 
 
 def test_the_delay_counts_from_the_wake(world: World, holder: Holder) -> None:
@@ -180,6 +196,53 @@ def test_the_delay_counts_from_the_wake(world: World, holder: Holder) -> None:
     assert not world.asked
     world.pass_time(0.2)
     assert world.asked == [Action.ENTER_WITH_WAKEUP]
+
+
+def test_a_second_signal_takes_nothing_from_the_bounds(world: World, holder: Holder) -> None:
+    world.signal(2)
+    holder.look_for_wake()
+    before = holder.wait.memory
+    world.now += 3
+    world.signal()
+    holder.look_for_wake()
+    assert holder.wait.memory == before
+    assert before.spent == 1.0
+
+
+def test_the_breaker_is_told_of_when_it_moves_and_with_the_facts(
+    world: World, holder: Holder
+) -> None:
+    for _wake in range(10):
+        world.signal()
+        holder.look_for_wake()
+        world.pass_time((holder.wait.memory.due or 0.0) - world.now)
+        world.answer()
+    moves = [event for event in world.events if event.startswith("breaker")]
+    assert moves == ["breaker-open", "breaker-half-open"] * 3
+    assert "8 wakes in 35 s; left awake for 900 s" in world.details
+    assert "8 wakes in 35 s" in world.details
+
+
+def test_a_mode_that_tells_of_no_wakes_is_no_attempt(world: World, holder: Holder) -> None:
+    while holder.wait.memory.breaker is Breaker.CLOSED:
+        world.pass_time(5)
+        world.reach(Goal.ENTRY_WITH_WAKEUP)
+        world.signal()
+        holder.look_for_wake()
+    world.reach(Goal.ENTRY)
+    assert (holder.state, holder.wait.memory.breaker) == (State.ENTRY, Breaker.OPEN)
+    world.reach(Goal.ENTRY_WITH_WAKEUP)
+    assert holder.wait.memory.breaker is Breaker.HALF_OPEN
+
+
+def test_what_bounds_the_entries_is_written_down_with_the_wake(
+    world: World, holder: Holder
+) -> None:
+    world.memories.clear()
+    world.signal()
+    holder.look_for_wake()
+    (memory,) = world.memories
+    assert (memory.spent, memory.due) == (1.0, world.now + 5)
 
 
 def test_a_signal_while_an_entry_runs_makes_it_wait_once_the_entry_is_through(
@@ -243,7 +306,7 @@ def test_a_wake_right_before_it_is_let_go_is_still_counted(world: World, holder:
     assert holder.wakes.foreign == 1
     world.answer()
     world.pass_time(60)
-    assert (holder.state, holder.waiting_until) == (State.RELEASED, None)
+    assert (holder.state, holder.wait.until) == (State.RELEASED, None)
     assert world.asked == [Action.LET_GO]
 
 

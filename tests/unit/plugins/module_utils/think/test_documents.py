@@ -40,6 +40,7 @@ TASK = [
     {"address": "65:00.0", "mode": "entry"},
     {"address": "66:00.0", "mode": "none", "reserve": True, "name": "ours"},
     {"match": {"vendor": "10de"}, "mode": "entry-with-wakeup", "reentry": {"delay": "0.5"}},
+    {"match": {"vendor": "1002"}, "mode": "entry-with-wakeup", "reentry": {"burst": 3}},
     {"match": {"class": "02"}, "mode": "none", "expect": "d3cold", "count": 0},
 ]
 

@@ -59,6 +59,17 @@ def test_an_older_helper_that_is_understood_is_outdated_only():
     assert told(version="99.0.0") == []
 
 
+def test_a_helper_that_stands_back_is_excused_and_says_why():
+    (drift,) = judge_host(WELL._replace(paused="there is a file /etc/vfio-power/off"))
+    assert (drift.code, drift.severity) == ("paused", "excused")
+    assert "/etc/vfio-power/off" in drift.message
+
+
+def test_a_helper_of_which_all_workers_hang_is_stuck():
+    assert told(workers=16, stuck=15) == []
+    assert told(workers=16, stuck=16) == [("stuck", "drift")]
+
+
 def test_a_damaged_file_is_told_as_it_was_found():
     (drift,) = judge_host(WELL._replace(damaged="declared.json is not JSON."))
     assert (drift.code, drift.severity) == ("state-damaged", "drift")
@@ -80,3 +91,11 @@ def test_a_rule_may_be_expected_to_find_nothing():
 
 def test_severities_are_three():
     assert set(CODES.values()) == {"drift", "excused", "info"}
+
+
+def test_a_file_of_quirks_is_told_besides_what_else_is_damaged():
+    how = {"damaged": "declared.json is not JSON.", "quirks_damaged": "10.json is left out."}
+    first, second = judge_host(WELL._replace(**how))
+    assert (first.code, second.code) == ("state-damaged", "state-damaged")
+    assert second.message == "10.json is left out"
+    assert second.hint != first.hint

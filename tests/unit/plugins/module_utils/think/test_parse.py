@@ -14,6 +14,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.parse 
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Match,
+    Reentry,
     Rule,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
@@ -46,21 +47,28 @@ def test_everything_that_can_be_said_is_kept():
         match={"vendor": ["10de"]},
         mode="entry-with-wakeup",
         expect="d3cold",
-        reentry={"delay": 30},
+        reentry={"delay": 30, "max_per_hour": 20, "burst": 3},
         count=4,
     ) == Rule(
         "gpus",
         Match(vendor=("10de",)),
         Mode.ENTRY_WITH_WAKEUP,
         expect=Expect.D3COLD,
-        reentry_delay=30.0,
+        reentry=Reentry(30.0, 20, 3),
         count=4,
     )
 
 
 def test_options_that_were_not_given_may_come_as_null():
-    keys = {"name": None, "match": None, "reserve": None, "reentry": {"delay": None}}
-    assert rule_of(mode="entry-with-wakeup", **{**keys, "address": "65:00.0"}).reentry_delay == 5.0
+    nothing = {"delay": None, "max_per_hour": None, "burst": None}
+    keys = {"name": None, "match": None, "reserve": None, "reentry": nothing}
+    rule = rule_of(mode="entry-with-wakeup", **{**keys, "address": "65:00.0"})
+    assert rule.reentry == Reentry(5.0, 60, 10)
+
+
+def test_of_the_bounds_each_one_may_be_given_alone():
+    rule = rule_of(mode="entry-with-wakeup", reentry={"max_per_hour": 6})
+    assert rule.reentry == Reentry(5.0, 6, 10)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +97,8 @@ def test_a_flag_may_come_out_of_a_template_as_text(spoken):
 @pytest.mark.parametrize("number", [4, "4"])
 def test_a_number_may_come_out_of_a_template_as_text(number):
     assert rule_of(count=number).count == 4
-    assert rule_of(mode="entry-with-wakeup", reentry={"delay": number}).reentry_delay == 4.0
+    reentry = dict.fromkeys(("delay", "max_per_hour", "burst"), number)
+    assert rule_of(mode="entry-with-wakeup", reentry=reentry).reentry == Reentry(4.0, 4, 4)
 
 
 def test_an_absent_entry_needs_no_mode():
@@ -159,10 +168,26 @@ def test_a_delay_is_a_sensible_number_of_seconds(delay):
     assert "seconds from 0.1 to 86400" in refusal_of([entry])["devices[0].reentry.delay"]
 
 
-@pytest.mark.parametrize("key", ["max_per_hour", "burst"])
-def test_what_does_not_exist_yet_is_unknown(key):
-    entry = {"address": "65:00.0", "mode": "entry-with-wakeup", "reentry": {key: 1}}
-    assert f"unknown key '{key}'" in refusal_of([entry])["devices[0].reentry"]
+@pytest.mark.parametrize(
+    ("key", "unit"), [("max_per_hour", "entries per hour"), ("burst", "entries")]
+)
+@pytest.mark.parametrize("number", [0, -1, 36001, 1.5, "many", True, float("inf"), 10**20])
+def test_a_bound_is_a_whole_number_that_lets_a_device_sleep_at_all(key, unit, number):
+    entry = {"address": "65:00.0", "mode": "entry-with-wakeup", "reentry": {key: number}}
+    told = refusal_of([entry])[f"devices[0].reentry.{key}"]
+    assert f"is not a whole number of {unit} from 1 to 36000" in told
+
+
+def test_everything_wrong_with_the_bounds_is_told_at_once():
+    wrong = {"delay": 0, "max_per_hour": 0, "burst": 0, "brust": 1}
+    told = refusal_of([{"address": "65:00.0", "mode": "entry-with-wakeup", "reentry": wrong}])
+    assert set(told) == {
+        "devices[0].reentry",
+        "devices[0].reentry.delay",
+        "devices[0].reentry.max_per_hour",
+        "devices[0].reentry.burst",
+    }
+    assert "unknown key 'brust' (perhaps 'burst')" in told["devices[0].reentry"]
 
 
 @pytest.mark.parametrize("key", ["runtime_pm", "d3cold", "allow_partial", "require_trial"])

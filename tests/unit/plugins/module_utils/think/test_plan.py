@@ -18,6 +18,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     Failure,
     HoldReport,
     Lease,
+    Quarantined,
     Wakes,
 )
 from ansible_collections.vfio.power.tests.unit.plugins.module_utils.think.cards import (
@@ -99,16 +100,22 @@ def test_a_device_that_the_helper_does_not_know_of_is_opened():
 LEASED = UNHELD._replace(leases=(Lease(HERE, "vm", 0.0),))
 BUSY = UNHELD._replace(state="refused", failure=Failure("busy", "in use"))
 UNSUPPORTED = UNHELD._replace(failure=Failure("unsupported", "no such feature"))
+DISTRUSTED = UNHELD._replace(state="refused", quarantined=Quarantined("power-error", "gone", 0.0))
 
 
-@pytest.mark.parametrize("hold", [LEASED, BUSY, UNSUPPORTED])
+@pytest.mark.parametrize("hold", [LEASED, UNSUPPORTED, DISTRUSTED])
 def test_a_device_that_is_not_to_be_had_is_left_alone(hold):
     step = step_of(hold, ENTRY)
     assert (step.actions, step.before, step.after) == ((), Stand(), Stand())
 
 
-def test_a_device_that_a_guest_has_open_is_left_alone():
-    assert step_of(UNHELD, ENTRY, elsewhere={HERE}).actions == ()
+@pytest.mark.parametrize("hold", [UNHELD, BUSY])
+def test_a_device_that_a_guest_has_open_is_left_alone(hold):
+    assert step_of(hold, ENTRY, elsewhere={HERE}).actions == ()
+
+
+def test_a_device_that_was_busy_is_taken_once_its_guest_has_ended():
+    assert step_of(BUSY, ENTRY).actions == ("open", "entry")
 
 
 @pytest.mark.parametrize("driver", [None, "nvidia"])

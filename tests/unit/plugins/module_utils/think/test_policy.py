@@ -21,7 +21,7 @@ RESTING_PLACE = {
     Goal.ENTRY: State.ENTRY,
     Goal.ENTRY_WITH_WAKEUP: State.ARMED,
 }
-NOT_ASKED = {State.REFUSED, State.STALLED}
+NOT_ASKED = {State.REFUSED, State.STALLED, State.SPENT}
 """States that are left only when somebody asks."""
 
 

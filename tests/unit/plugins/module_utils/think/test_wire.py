@@ -23,6 +23,8 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     Failure,
     HoldReport,
     Lease,
+    Quarantined,
+    Reentries,
     Running,
     Wakes,
 )
@@ -38,10 +40,12 @@ FULL = HoldReport(
     wakes=Wakes(3, 1, 1700000000.5),
     entered=1700000001.0,
     waiting_until=1700000005.0,
+    reentries=Reentries("open", "breaker", 2, 9, 47.5),
     taken_after=1700000002.0,
     leases=(Lease(CARD, "guest/web", 1700000003.0, 1700000009.0, 12.5), Lease(CARD, "me", 1.0)),
     running=Running("exit", 1700000004.0, 1.5),
     failure=Failure("kernel-refused", "no", "try", "open", "EBUSY"),
+    quarantined=Quarantined("power-error", "gone", 1700000006.0),
 )
 
 
@@ -80,6 +84,7 @@ def test_whole_numbers_are_taken_for_times() -> None:
         ({"address": "65:00.0", "entered": "now"}, "device.entered"),
         ({"address": "65:00.0", "entered": True}, "device.entered"),
         ({"address": "65:00.0", "wakes": {"total": True}}, "device.wakes.total"),
+        ({"address": "65:00.0", "reentries": {"breaker": 1}}, "device.reentries.breaker"),
         ({"address": "65:00.0", "leases": {}}, "device.leases"),
         ({"address": "65:00.0", "leases": [{}, {}]}, "device.leases[0].address"),
         ({"address": "65:00.0", "failure": {"code": 7}}, "device.failure.code"),
@@ -97,9 +102,11 @@ def test_the_interface_names_every_field_that_travels() -> None:
     kinds = {
         "Device": HoldReport,
         "Wakes": Wakes,
+        "Reentries": Reentries,
         "Lease": Lease,
         "Running": Running,
         "Failure": Failure,
+        "Quarantined": Quarantined,
     }
     for name, kind in kinds.items():
         assert tuple(re.findall(r"(\w+):", types[name])) == kind._fields

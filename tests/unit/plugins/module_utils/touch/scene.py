@@ -13,6 +13,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli.stage im
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.resolve import resolve
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire import report_to_json
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import Store
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.view import (
     DeviceView,
@@ -48,6 +49,7 @@ class Scene:
         self.models: dict[PciAddress, str] = {}
         self.status: dict[str, Any] = {"version": VERSION, "api_revision": API_REVISION}
         self.damaged: Optional[str] = None
+        self.known_bad = Loaded()
         self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusal: Optional[tuple[str, dict[str, Any]]] = None
@@ -68,6 +70,10 @@ class Scene:
             "Monitor": self._monitor,
             "Release": self._hand_over,
             "Reclaim": self._hand_over,
+            "Rearm": self._hand_over,
+            "Clear": self._hand_over,
+            "Pause": self._stand_back,
+            "Resume": self._stand_back,
         }
         self._serving = Serving(self.folder, methods)
         return self._serving
@@ -122,6 +128,7 @@ class Scene:
             "code": str(self._code),
             "root": root,
             "now": now,
+            "known_bad": lambda: self.known_bad,
         }
         return Surroundings(self.client, self.host.sysfs, self.store, self._described, look_options)
 
@@ -157,5 +164,14 @@ class Scene:
             call.error(*self.refusal)
             return
         asked = [PciAddress.parse(address) for address in call.parameters["addresses"]]
+        if call.parameters.get("all"):
+            asked = sorted(self.reports)
         found = [self.reports.get(address, HoldReport(address)) for address in asked]
         call.reply({"devices": [report_to_json(report) for report in found]})
+
+    def _stand_back(self, call: Call) -> None:
+        self.asked.append((call.method.rpartition(".")[2], dict(call.parameters)))
+        if self.refusal is not None:
+            call.error(*self.refusal)
+            return
+        call.reply({"devices": self._devices(), "paused": self.status.get("paused")})

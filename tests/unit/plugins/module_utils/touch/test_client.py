@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable
 
@@ -70,6 +71,40 @@ def test_a_socket_that_nobody_serves_is_told(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as gone:
         gone.bind(str(path))
     with pytest.raises(HelperUnreachable, match=r"does not listen at .*systemctl status"):
+        Client(str(path)).call("List")
+
+
+@pytest.fixture
+def full(path: Path) -> Iterator[socket.socket]:
+    """A socket whose queue has no place left."""
+    with ExitStack() as opened:
+        listening = opened.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(str(path))
+        listening.listen(0)
+        waiting = opened.enter_context(socket.socket(socket.AF_UNIX))
+        waiting.connect(str(path))
+        yield listening
+
+
+def test_a_full_queue_is_waited_for(path: Path, full: socket.socket) -> None:
+    def serve() -> None:
+        full.accept()[0].close()
+        client, _address = full.accept()
+        client.recv(100)
+        client.sendall(b'{"parameters": {"a": 1}}\0')
+        client.close()
+
+    serving = threading.Timer(0.2, serve)
+    serving.start()
+    assert Client(str(path)).call("List") == {"a": 1}
+    serving.join()
+
+
+def test_a_queue_that_stays_full_is_told(
+    path: Path, full: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNECT_WITHIN", 0.2)
+    with pytest.raises(HelperUnreachable, match="Too many clients wait"):
         Client(str(path)).call("List")
 
 

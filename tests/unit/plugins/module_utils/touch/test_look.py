@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.document import (
@@ -22,9 +22,11 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declar
     Match,
     Rule,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Power
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     Lease,
+    Reentries,
     Wakes,
 )
 
@@ -303,11 +305,12 @@ def test_a_device_is_written_down_with_all_that_is_known(scene: Scene) -> None:
         state="waiting",
         wakes=Wakes(3, 1, NOW),
         waiting_until=NOW + 5,
+        reentries=Reentries("open", "breaker", 2, 9, 47.512),
         leases=(Lease(nic.address, "guest/web", NOW),),
     )
     with scene.serve():
         document = device_document(scene.view(nic))
-    times = ("suspended_seconds", "active_seconds")
+    times = ("suspended_seconds", "active_seconds", "active_share")
     assert all(isinstance(document.pop(name), float) for name in times)
     drift = document.pop("drift")
     assert [each["code"] for each in drift] == ["leased"]
@@ -334,15 +337,43 @@ def test_a_device_is_written_down_with_all_that_is_known(scene: Scene) -> None:
         "runtime_status": "active",
         "wakes": {"total": 3, "foreign": 1, "last": "2023-11-14T22:13:20Z"},
         "waiting_until": "2023-11-14T22:13:25Z",
+        "reentries": {
+            "breaker": "open",
+            "put_off_by": "breaker",
+            "suppressed": 2,
+            "storm_wakes": 9,
+            "storm_seconds": 47.5,
+        },
         "opened_by": [],
         "lease": [{"holder": "guest/web", "since": "2023-11-14T22:13:20Z", "until": None}],
+        "quarantined": None,
+        "quirks": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("active_ms", "suspended_ms", "share"),
+    [(62_500, 11_520_000, 0.0054), (1000, 0, 1.0), (0, 1000, 0.0), (0, 0, None)],
+)
+def test_the_share_of_the_time_awake_is_null_where_no_time_was_counted(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    active_ms: int,
+    suspended_ms: int,
+    share: Optional[float],
+) -> None:
+    power = Power(active_ms=active_ms, suspended_ms=suspended_ms)
+    monkeypatch.setattr(scene.host.sysfs, "power", lambda _address: power)
+    nic = scene.add("0000:02:00.0")
+    assert device_document(scene.view(nic))["active_share"] == share
 
 
 def test_a_device_that_is_gone_is_written_down_with_nulls(scene: Scene) -> None:
     scene.declare(entry_rule("0000:05:00.0", "gone"))
     (document,) = host_document(scene.look())["devices"]
     assert document["power_state"] is None
+    assert document["active_share"] is None
+    assert document["reentries"] is None
     assert document["vendor"] is None
     assert document["declared"]["rule"] == "gone"
 

@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import State
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentry import (
+    BREAKER,
+    Breaker,
+    Memory,
+    Span,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.graces import Graces
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.records import (
     FOLDER,
@@ -24,10 +30,13 @@ DISK = PciAddress.parse("0000:42:00.0")
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     records = Records(str(tmp_path))
-    armed = Record(State.ARMED, Wakes(7, 3, 1000.5), 900.25)
+    asleep = Memory(asleep_since=50.5, sleeps=(Span(1.0, 2.0), Span(7.0, 48.5)))
+    armed = Record(State.ARMED, Wakes(7, 3, 1000.5), 900.25, asleep)
     records.save(NIC, Record(State.TAKING))
     records.save(NIC, armed)
-    waiting = Record(State.WAITING, Wakes(1, 0, 2.0), 1.0, 7.5)
+    storm = Memory(2.5, 90.0, due=7.5, put_off_by=BREAKER, suppressed=3, own=True, good=1)
+    storm = storm._replace(breaker=Breaker.OPEN, storm_wakes=8, storm=Span(1.0, 48.5))
+    waiting = Record(State.WAITING, Wakes(1, 0, 2.0), 1.0, storm)
     records.save(DISK, waiting)
     assert Records(str(tmp_path)).load() == {NIC: armed, DISK: waiting}
     records.remove(NIC)
@@ -40,7 +49,12 @@ def test_nothing_is_known_where_nothing_was_written(tmp_path: Path) -> None:
     assert Graces(str(tmp_path)).load() == {}
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "gone"}', '{"state": 5}', "\0"])
+BAD_BREAKER = '{"state": "waiting", "reentry": {"breaker": "ajar"}}'
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"state": "gone"}', '{"state": 5}', "\0", BAD_BREAKER]
+)
 def test_a_damaged_record_hides_no_other(tmp_path: Path, content: str) -> None:
     records = Records(str(tmp_path))
     records.save(NIC, Record(State.ENTRY))

@@ -102,7 +102,7 @@ def test_a_save_leaves_nothing_but_the_files_and_their_previous_generation(folde
     [
         (b"", "is not JSON"),
         (b"\0" * 500, "is not JSON"),
-        (b"[" * 100_000, "is not JSON"),
+        (b"[" * 100_000, "is nested too deeply"),
         (b"{}", "has no content"),
         (b'{"content": {}, "format": 9}', "has format 9, and not 1"),
         (b'{"content": {}, "format": 1, "crc32": "0"}', "checksum"),

@@ -199,3 +199,23 @@ def test_nothing_is_read_that_would_wake_a_sleeping_device(
     host.sysfs.host()
     assert opened
     assert set(opened) <= harmless
+
+
+@pytest.mark.parametrize(
+    ("config", "answers"),
+    [
+        (b"\xff" * 64, False),
+        (b"\xff" * 4 + bytes(60), True),  # a virtual function has all ones for its IDs
+        (b"\x86\x80" + bytes(62), True),
+    ],
+)
+def test_a_device_that_is_gone_reads_as_all_ones(
+    host: FakeHost, config: bytes, answers: bool
+) -> None:
+    card = host.add("0000:02:00.0")
+    host.tree.show_config(card.function, config)
+    assert host.sysfs.answers(card.address) is answers
+
+
+def test_a_device_of_which_nothing_can_be_read_may_be_well(host: FakeHost) -> None:
+    assert host.sysfs.answers(PciAddress.parse("0000:09:00.0"))

@@ -9,10 +9,12 @@ import time
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import Leases
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import service
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Around
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Identity
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Lease
 
@@ -276,6 +278,20 @@ def test_a_run_does_not_wait_for_a_grace(host: FakeHost, helper: Helper) -> None
 # Leases.
 
 
+def test_everything_is_given_to_one_holder(host: FakeHost, helper: Helper) -> None:
+    held, looked_at, other = (host.add(f"0000:{bus:02x}:00.0") for bus in (2, 3, 4))
+    helper.apply(rule(held.address, "entry"), rule(looked_at.address, "none"))
+    parameters = {"addresses": [], "all": True, "holder": "maintenance"}
+    helper.client.call("Release", parameters)
+    reports = helper.devices()
+    assert list(reports) == [held.address, looked_at.address]
+    for report in reports.values():
+        assert not report.held
+        assert [lease.holder for lease in report.leases] == ["maintenance"]
+    host.guest(held.address).stop()
+    assert other.address not in reports
+
+
 def test_a_released_device_is_free_when_release_answers(host: FakeHost, helper: Helper) -> None:
     gpu = host.add("0000:02:00.0", group=9)
     audio = host.add("0000:02:00.1", group=9)
@@ -299,21 +315,53 @@ def test_a_release_tells_of_a_device_that_did_not_come_back(host: FakeHost, help
     assert again.failure == failure
 
 
-def test_a_device_that_did_not_come_back_is_told_of_until_it_is_bound_anew(
+def test_a_device_that_did_not_come_back_is_told_of_until_it_is_cleared(
     host: FakeHost, helper: Helper
 ) -> None:
     nic = host.add("0000:02:00.0")
     helper.apply(rule(nic.address, "entry"))
     nic.function.broken = True
     helper.apply()  # it is no longer declared
-    failure = helper.device(nic.address).failure
-    assert failure is not None
-    assert failure.code == "power-error"
     nic.function.broken = False
     host.unbind(nic.address)
     host.bind(nic.address)
     helper.settle()
+    why = helper.device(nic.address).quarantined
+    assert why is not None
+    assert why.code == "power-error"
+    helper.client.call("Clear", {"addresses": [str(nic.address)]})
     assert nic.address not in helper.devices()
+
+
+def test_a_device_that_was_bound_anew_is_lent_without_a_word_of_what_was_before(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    assert helper.release(nic.address, "guest")[nic.address].failure is not None
+    nic.function.broken = False
+    host.unbind(nic.address)
+    host.bind(nic.address)
+    helper.settle()
+    assert helper.release(nic.address, "guest")[nic.address].failure is None
+
+
+def test_another_card_at_the_address_is_lent_without_a_word_of_the_one_before(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    nic.function.broken = True
+    helper.apply()
+    nic.function.broken = False
+    host.unplug(nic.address)
+    helper.settle()
+    host.add("0000:02:00.0", identity=Identity("10de", "2204", "10de", "1467", "030000"))
+    helper.settle()
+    assert nic.address not in helper.devices()
+    lent = helper.release(nic.address, "guest")[nic.address]
+    assert (lent.failure, lent.quarantined) == (None, None)
 
 
 def test_a_device_that_did_not_come_back_is_forgotten_when_it_is_pulled_out(
@@ -582,3 +630,35 @@ def test_what_is_no_address_is_refused_and_nothing_lent(host: FakeHost, helper: 
     with pytest.raises(HelperRefused, match="2460"):
         helper.client.call("Release", parameters)
     assert not helper.devices()
+
+
+def test_a_lease_cannot_be_reclaimed_for_a_name_that_is_none(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.release(nic.address, "guest")
+    with pytest.raises(HelperRefused, match="is no name of a holder"):
+        helper.reclaim(nic.address, "a b")
+    assert holders(helper, nic) == ["guest"]
+
+
+@pytest.mark.parametrize("ttl", [-1, 1e10, 1e300])
+def test_a_lease_has_an_end_that_a_calendar_knows(
+    host: FakeHost, helper: Helper, ttl: float
+) -> None:
+    nic = host.add("0000:02:00.0")
+    with pytest.raises(HelperRefused, match=r"parameters\.ttl: .* is not a number of seconds"):
+        helper.release(nic.address, "guest", ttl)
+    assert not helper.devices()
+
+
+def test_leases_have_a_bound_that_no_host_needs(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_LEASES", 3)
+    addresses = [f"0000:02:00.{function}" for function in range(4)]
+    with pytest.raises(HelperRefused, match="more than 3 leases"):
+        helper.client.call("Release", {"addresses": addresses, "holder": "guest"})
+    assert not helper.devices()
+    helper.client.call("Release", {"addresses": addresses[:3], "holder": "guest"})
+    assert len(helper.devices()) == 3

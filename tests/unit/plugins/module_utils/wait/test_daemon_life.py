@@ -361,4 +361,4 @@ def test_a_timeout_that_is_none_is_refused_and_not_taken_for_the_default(
 
 
 def _content(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

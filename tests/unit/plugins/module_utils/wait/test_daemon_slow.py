@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
+from collections.abc import Iterator
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.deadlines import (
+    DEADLINES,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.files import Writer
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 
 from ..fake.host import FakeDevice, FakeHost
-from ..hold.helper import Asking, Helper, rule, wait_until
+from ..hold.helper import Asking, Helper, Tape, rule, wait_until
 
 WORKERS = 16
 
@@ -24,6 +29,15 @@ def plug(host: FakeHost, count: int) -> list[FakeDevice]:
 
 def entries(*devices: FakeDevice) -> list[dict[str, object]]:
     return [rule(device.address, "entry") for device in devices]
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """Allow as many as there may be: the service has its LimitNOFILE, ansible-test leaves 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_helper_answers_while_all_of_its_workers_are_blocked(
@@ -65,6 +79,64 @@ def test_a_declaration_is_stored_while_all_workers_are_blocked(
     for gate in gates:
         gate.open()
     assert asking.answer().actions[devices[0].address] == ("open", "close")
+
+
+def pass_time(helper: Helper, seconds: float) -> None:
+    """Let time pass while workers are blocked; what they have begun is known by then."""
+    helper.in_loop(lambda: None)
+    helper.clock.ahead += seconds
+    helper.in_loop(lambda: None)
+    helper.in_loop(lambda: None)  # timers are called after what other threads ask for
+
+
+def test_a_call_past_its_deadline_is_told_and_the_helper_serves_on(
+    host: FakeHost, helper: Helper
+) -> None:
+    slow, other = plug(host, 2)
+    tape = Tape(helper)
+    gate = host.hold_up(slow.address, "open")
+    helper.applying(*entries(slow))
+    assert gate.reached.wait(10)
+    pass_time(helper, DEADLINES["open"] - 1)
+    assert not tape.has("stuck", slow.address)
+    pass_time(helper, 1)
+    wait_until(lambda: tape.has("stuck", slow.address), "it is told")
+    assert helper.client.call("GetStatus")["stuck"] == 1
+    helper.applying(*entries(slow, other))
+    helper.until(other.address, engaged=Mode.ENTRY)
+    gate.open()
+    helper.until(slow.address, engaged=Mode.ENTRY)
+    assert helper.client.call("GetStatus")["stuck"] == 0
+
+
+def test_a_helper_says_that_all_of_its_workers_are_stuck(host: FakeHost, helper: Helper) -> None:
+    devices = plug(host, WORKERS)
+    gates = [host.hold_up(device.address, "open") for device in devices]
+    helper.applying(*entries(*devices))
+    for gate in gates:
+        assert gate.reached.wait(10)
+    pass_time(helper, DEADLINES["open"])
+    assert f"all {WORKERS} workers" in helper.manager.status_line
+    status = helper.client.call("GetStatus")
+    assert status["stuck"] == status["workers"] == WORKERS
+    gates[0].open()
+    helper.until(devices[0].address, engaged=Mode.ENTRY)
+    assert helper.manager.status_line == f"{WORKERS} devices declared"
+    for gate in gates:
+        gate.open()
+
+
+def test_a_device_that_waits_for_its_neighbour_is_not_stuck(host: FakeHost, helper: Helper) -> None:
+    first, second = (host.add(f"0000:02:00.{number}", group=9) for number in range(2))
+    gate = host.hold_up(first.address, "open")
+    helper.applying(*entries(first, second))
+    assert gate.reached.wait(10)
+    pass_time(helper, DEADLINES["open"])
+    assert helper.client.call("GetStatus")["stuck"] == 1
+    running = [helper.devices()[it.address].running for it in (first, second)]
+    assert [it and it.seconds is None for it in running] == [False, True]
+    gate.open()
+    helper.until(second.address, engaged=Mode.ENTRY)
 
 
 def test_one_slow_device_delays_no_other(host: FakeHost, helper: Helper) -> None:
@@ -234,6 +306,7 @@ def test_a_full_disk_is_told_with_its_folder(
     assert f"<3>{helper.run}: No space left on device" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("descriptors")
 def test_ninety_six_devices_are_taken_side_by_side(host: FakeHost, helper: Helper) -> None:
     devices = plug(host, 96)
     gates = [host.hold_up(device.address, "open") for device in devices]

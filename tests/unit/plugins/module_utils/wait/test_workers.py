@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any, Callable
 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.workers import (
@@ -56,6 +57,25 @@ def test_the_work_runs_elsewhere_and_its_end_is_told_in_the_loop() -> None:
         looping_in = running.do(threading.get_ident)
         assert collecting.threads == {looping_in}
         assert worked_in != looping_in
+        workers.close(5)
+
+
+def test_the_loop_hears_that_a_job_was_begun_and_not_before() -> None:
+    with RunningLoop() as running:
+        workers = Workers(running.loop, 1)
+        collecting = Collecting(2)
+        gate, heard = threading.Event(), []
+        for key in "ab":
+            begun = partial(heard.append, key)
+            work = partial(gate.wait, 10)
+            running.do(partial(workers.submit, key, work, collecting.done, begun))
+        deadline = time.monotonic() + 10
+        while not running.do(lambda: list(heard)):
+            assert time.monotonic() < deadline
+        assert running.do(lambda: list(heard)) == ["a"]
+        gate.set()
+        collecting.wait()
+        assert heard == ["a", "b"]
         workers.close(5)
 
 

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The devices that are not taken any more, until somebody who has looked at them says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Callable, Optional
+
+from ..touch.distrust import Distrusted, DistrustFile
+from ..words.address import PciAddress
+from ..words.facts import Identity
+from ..words.report import Quarantined
+from .marks import Marks
+from .surroundings import Surroundings
+
+
+class Quarantine:
+    """Kept on disk. What cannot be written is in force all the same, and ``unwritten`` told why."""
+
+    def __init__(
+        self,
+        desk: Surroundings,
+        file: DistrustFile,
+        listener: Callable[[PciAddress, str, str], None],
+        unwritten: Callable[[OSError], None],
+    ) -> None:
+        self.damaged = ""
+        self._listener = listener
+        self._desk = desk
+        self._file = file
+        self._unwritten = unwritten
+        self._devices: dict[PciAddress, Distrusted] = {}
+
+    def restore(self, marks: Marks) -> None:
+        """Go on from what is on disk, and distrust the devices with which a host died before."""
+        devices, self.damaged = self._file.load()
+        self._devices = {it.address: it for it in devices}
+        left = marks.restore()
+        for address, mark in left.items():
+            message = f"{address}: the host died while this device was armed"
+            why = Quarantined("quarantined", message, self._desk.clock())
+            self._devices[address] = Distrusted(address, mark.identity, why)
+        if left:
+            try:
+                self._file.save(self._devices.values())
+                marks.forget(left)
+            except OSError as error:
+                self._unwritten(error)
+
+    def of(self, address: PciAddress, identity: Optional[Identity]) -> Optional[Quarantined]:
+        """Say why a device is in here, or None; another one at the address is not meant."""
+        it = self._devices.get(address)
+        if it is None or (identity is not None and it.identity not in (None, identity)):
+            return None
+        return it.why
+
+    def addresses(self) -> set[PciAddress]:
+        """Return every address of which a device is in here."""
+        return set(self._devices)
+
+    def add(self, address: PciAddress, identity: Optional[Identity], why: Quarantined) -> None:
+        """Put a device in, or have it in for another reason."""
+        before = self.of(address, identity)
+        if before is not None and (before.code, before.message) == (why.code, why.message):
+            return
+        self._devices[address] = Distrusted(address, identity, why)
+        self._listener(address, "quarantined", why.message)
+        self._save()
+
+    def clear(self, addresses: Iterable[PciAddress]) -> list[PciAddress]:
+        """Let devices out; return those that were in."""
+        cleared = [address for address in addresses if self._devices.pop(address, None)]
+        for address in cleared:
+            self._listener(address, "cleared", "")
+        if cleared:
+            self._save()
+        return cleared
+
+    def mend(self) -> None:
+        """Write what is known in the place of a file that was damaged."""
+        if self.damaged:
+            self._save()
+
+    def _save(self) -> None:
+        devices = list(self._devices.values())
+
+        def saved(_none: None, error: Optional[Exception]) -> None:
+            if isinstance(error, OSError):
+                self._unwritten(error)
+            elif error is None:
+                self.damaged = ""
+
+        self._desk.submit("quarantine", lambda: self._file.save(devices), saved)

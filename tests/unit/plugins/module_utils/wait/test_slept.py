@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host sleeps: what a device forgot over that is done again, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.slept import SystemSleep
+
+from ..fake.host import FakeDevice, FakeHost
+from ..hold.helper import Helper, rule
+
+
+def test_a_sleep_is_seen_once_and_slow_clocks_are_not_one() -> None:
+    standing, going = [100.0], [500.0]
+    sleep = SystemSleep(lambda: standing[0], lambda: going[0])
+    standing[0], going[0] = 130.0, 530.2
+    assert not sleep.happened()
+    standing[0], going[0] = 131.0, 4131.2
+    assert sleep.happened()
+    assert not sleep.happened()
+
+
+def forget(host: FakeHost, device: FakeDevice) -> None:
+    """End low power without a word, as some firmware does."""
+    with host.changed:
+        assert device.vfio is not None
+        device.vfio._disengage()
+        device.function.resume()
+
+
+@pytest.mark.parametrize("mode", ["entry", "entry-with-wakeup"])
+def test_a_device_that_forgot_is_entered_again_and_the_others_are_left_alone(
+    host: FakeHost, helper: Helper, mode: str
+) -> None:
+    forgetful, faithful = host.add("0000:02:00.0"), host.add("0000:03:00.0")
+    helper.apply(rule(forgetful.address, mode), rule(faithful.address, mode))
+    forget(host, forgetful)
+    before = len(host.calls)
+    helper.in_loop(helper.daemon.keeper.after_system_sleep)
+    helper.settle()
+    report = helper.until(forgetful.address, state=mode)
+    assert forgetful.function.suspended
+    calls = host.calls[before:]
+    assert [(it.operation, it.address) for it in calls] == [
+        ("exit", forgetful.address),
+        (mode, forgetful.address),
+    ]
+    assert report.wakes is None or report.wakes.foreign == 0
+
+
+def test_a_device_that_was_woken_by_the_sleep_waits_as_after_any_wake(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry-with-wakeup"))
+    host.touch_device(nic.address)
+    helper.in_loop(helper.daemon.keeper.after_system_sleep)
+    report = helper.until(nic.address, state="waiting")
+    assert report.wakes is not None
+    assert report.wakes.total == 1
+
+
+def test_a_device_that_must_not_sleep_is_not_blamed(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    host.write_control(nic.address, "on")
+    before = len(host.calls)
+    helper.in_loop(helper.daemon.keeper.after_system_sleep)
+    helper.settle()
+    assert len(host.calls) == before
