@@ -28,7 +28,8 @@ from ..words.mode import Mode
 from ..words.quirk import Kind
 from ..words.report import Drift
 from .client import Client
-from .helper import CODE, Answer, ask
+from .helper import CODE, Answer, Count, ask
+from .manager import stored as stored_by_manager
 from .openers import MANAGER, openers, openers_of
 from .quirks import Loaded as KnownBad
 from .quirks import load as load_quirks
@@ -64,6 +65,7 @@ def look(
     settle: float = SETTLE,
     now: Optional[float] = None,
     known_bad: Callable[[], KnownBad] = load_quirks,
+    stored: Count = stored_by_manager,
 ) -> HostView:
     """Take one picture of a host.
 
@@ -72,11 +74,11 @@ def look(
     not asked. ``describe`` adds what udev knows (touch/udev.py), and may raise ImportError;
     ``name`` only adds models, and does where no selector asks for a property. ``code`` tells
     whether a helper is installed. A device is not judged by its power state before it had
-    ``settle`` seconds to sleep.
+    ``settle`` seconds to sleep. ``stored`` asks the service manager what it keeps for the helper.
     """
     root = os.geteuid() == 0 if root is None else root
     loaded = store.load() if root else Loaded()
-    answer = ask(client, code)
+    answer = ask(client, code, stored)
     by_property = asks_udev(loaded.declaration, selectors)
     wholly = by_property or name is None
     around = None if selectors else _all_that_matter(loaded, answer, besides)
@@ -262,5 +264,7 @@ def _host_drift(ground: _Ground, damaged: str) -> tuple[Drift, ...]:
         matched=ground.resolution.matched,
         workers=helper.workers,
         stuck=helper.stuck,
+        kept=helper.kept or 0,
+        stored=helper.stored,
     )
     return tuple(judge_host(case))

@@ -105,6 +105,7 @@ class Place:
             proc=str(self.folder),
             root=True,
             known_bad=lambda: load(str(self.quirks), os.geteuid()),
+            stored=lambda: None,
         )
 
     def know_bad(self, *rows: dict[str, str]) -> None:
