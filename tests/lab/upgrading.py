@@ -74,7 +74,7 @@ def unmoved(host: ManagedHost, *asleep: str, awake: tuple[str, ...] = ()) -> Ite
     """See that devices are held throughout a block, and none of those asleep is woken."""
     cards = (*asleep, *awake)
     before, store = host.seen(*cards), kept(host)
-    nodes = " ".join(f"/dev/vfio/{host.group(card)}" for card in cards)
+    nodes = " ".join(host.group_nodes(*cards).values())
     run = f"systemd-run --quiet --collect --unit {WATCH} --property StandardOutput=truncate:{SEEN}"
     host.lab.ssh(f"cat > /run/{WATCH}.py", input=_WATCH)
     host.lab.ssh(f"{run} python3 -I /run/{WATCH}.py {nodes}")
