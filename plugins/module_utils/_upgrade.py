@@ -44,18 +44,18 @@ class Started(NamedTuple):
 class Upgrade:
     """Brings the helper from what it runs to what is installed, or back.
 
-    ``compile_ahead`` compiles the program of a version that was put back.
+    ``make_ready`` does what the host needs for the program of a version that was put back.
     """
 
     def __init__(
         self,
         installation: Installation,
         service: Service,
-        compile_ahead: Callable[[str], None],
+        make_ready: Callable[[str], None],
     ) -> None:
         self._installation = installation
         self._service = service
-        self._compile_ahead = compile_ahead
+        self._make_ready = make_ready
 
     def bring_up(self, *, write: bool) -> Started:
         """Restart the helper where that is due or it does not serve, and see it.
@@ -83,7 +83,7 @@ class Upgrade:
             return DidNotComeUp("\n".join(told), journal, put_back=False)
         self._installation.put_back()
         version = self._installation.version
-        self._compile_ahead(version)
+        self._make_ready(version)
         back = f"What was installed before (version {version}) was put back"
         trouble = self._trouble(before, restart=True)
         if trouble:

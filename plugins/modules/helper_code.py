@@ -13,6 +13,8 @@ description:
   - Writes the helper's program, which is the very code that the modules of this collection run,
     into a folder of its version below O(path), and switches the link C(current) there to it.
   - Writes the files and links around it that are asked for, such as the service's units.
+  - Where one of them is C(/usr/local/lib/systemd/catalog/vfio-powerd.catalog), the journal is told
+    of it, and told again when it is removed.
   - Keeps a list of all that it wrote, so that O(state=absent) takes away that and nothing else.
   - Remembers for as long as the host is up that the helper has to be restarted to run what was
     written. With O(state=started) it is restarted and seen.
@@ -310,8 +312,10 @@ def install(module, installation):
         restart_for=[QUIRKS, *(file["path"] for file in files if file["restart"])],
     )
     changes, restart_due = installation.install(wanted, write=not module.check_mode)
-    if changes and not module.check_mode:
-        compile_program(module, VERSION)
+    if not module.check_mode:
+        if changes:
+            compile_program(module, VERSION)
+        bring_catalog_up_to_date(module)
     facts = {"restart_due": restart_due, "python_version": python_version, "missing": missing}
     return changes, facts
 
@@ -329,12 +333,39 @@ def start(module, installation):
     # A connection that is lost must not end it half way.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     service = Service(module.run_command)
-    upgrade = Upgrade(installation, service, lambda version: compile_program(module, version))
+    upgrade = Upgrade(installation, service, lambda version: make_ready(module, version))
     try:
         started = upgrade.bring_up(write=not module.check_mode)
     except DidNotComeUp as error:
         module.fail_json(msg=str(error), journal=error.journal, put_back=error.put_back)
     return started.changes, {"restarted": started.restarted}
+
+
+def make_ready(module, version):
+    """Do what the host needs for the program of a version that was just written."""
+    compile_program(module, version)
+    bring_catalog_up_to_date(module)
+
+
+def bring_catalog_up_to_date(module):
+    """Have the journal explain the entries of the helper that is installed, and no others.
+
+    That is for people who read it; the helper does not need it.
+    """
+    from pathlib import Path
+
+    from ansible_collections.vfio.power.plugins.module_utils._catalog import is_outdated, remaking
+
+    if not is_outdated(Path(module.params["root"])):
+        return
+    try:
+        status, _output, complaint = module.run_command(
+            remaking(module.params["root"]), handle_exceptions=False
+        )
+    except OSError as error:
+        status, complaint = 1, str(error)
+    if status:
+        module.warn(f"The catalog of the journal could not be updated: {complaint.strip()}")
 
 
 def compile_program(module, version):
@@ -399,6 +430,8 @@ def main() -> None:
     try:
         if module.params["state"] == "absent":
             changes = installation.uninstall(module.params["also_remove"], write=write)
+            if write:
+                bring_catalog_up_to_date(module)
         elif module.params["state"] == "started":
             changes, facts = start(module, installation)
         else:

@@ -24,6 +24,9 @@ def test_removal_lets_all_go_and_leaves_nothing(main: ManagedHost, one_lab: OneL
     main.lab.ssh(MODULE)  # a package stays: others may use it by now
     units = main.lab.ssh("systemctl list-unit-files 'vfio-power*' --no-legend", check=False)
     assert units.stdout == ""
+    explained = main.lab.ssh("journalctl --dump-catalog").stdout
+    assert "Defined-By: systemd" in explained
+    assert "vfio" not in explained
     cards = ("nic", "disk", "rng", "spare")
     assert main.openable(*cards)
     assert {it.power_state for it in main.seen(*cards).values()} == {"D0"}

@@ -42,6 +42,7 @@ class Quarantine:
             message = f"{address}: the host died while this device was armed"
             why = Quarantined("quarantined", message, self._desk.clock())
             self._devices[address] = Distrusted(address, mark.identity, why)
+            self._listener(address, "quarantined", message)
         if left:
             try:
                 self._file.save(self._devices.values())

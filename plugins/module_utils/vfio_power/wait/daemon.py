@@ -24,6 +24,7 @@ from ..hold.quarantine import Quarantine
 from ..hold.surroundings import DescriptorStore, Timer
 from ..hold.table import Tables
 from ..hold.windows import Windows
+from ..think.entries import OF_DEVICES, fields_of, text_of
 from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whole
 from ..touch.distrust import DistrustFile
 from ..touch.fdstore import FdStore
@@ -43,7 +44,7 @@ from ..touch.udev import Uevents, UeventsLost, described
 from ..words.address import PciAddress
 from ..words.errors import InputError, VfioPowerError
 from ..words.version import VERSION
-from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
+from .journal import complain, tell, tell_failure, write
 from .loop import Loop
 from .server import Server
 from .service import Service
@@ -55,17 +56,6 @@ from .workers import Outcome, Workers
 T = TypeVar("T")
 REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
 WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
-_LOUD = {
-    "refused": (WARNING, "{detail}"),
-    "stuck": (WARNING, "{detail}"),
-    "quarantined": (WARNING, "{detail}; it is not taken again before it is cleared"),
-    "cleared": (NOTICE, "{address}: is trusted again"),
-    "requested": (NOTICE, "{address}: somebody else wants it"),
-    "breaker-open": (WARNING, "{address}: a storm of {detail}"),
-    "breaker-half-open": (NOTICE, "{address}: tried again after a storm of {detail}"),
-    "breaker-closed": (NOTICE, "{address}: the storm of wakes is over"),
-}
-"""What the journal is told of. Wakes are not in it: there may be many."""
 
 
 def _uptime() -> float:
@@ -236,21 +226,24 @@ class Daemon:
         self._kept.clear()
         self.keeper.take_over(grips, rest)
         if grips or rest:
-            tell(INFO, f"{len(grips)} devices were held on, {len(rest)} groups are let go")
+            tell("held-on", f"{len(grips)} devices were held on, {len(rest)} groups are let go")
 
     def _ready(self) -> None:
         # Not before: an answer from an empty table would be believed.
         self.server = Server(self.loop, self._listener, self.service.methods())
         self._status = self._standing()
-        tell(INFO, f"vfio-powerd {VERSION} is ready: {self._status}")
+        tell("ready", f"vfio-powerd {VERSION} is ready: {self._status}", self._goes_by())
         self._manager.ready(self._status)
 
     def _changed(self) -> None:
         """Say how the helper stands as a whole, if it is news."""
         before, self._status = self._status, self._standing()
         if self._status != before:
-            tell(INFO, self._status)
+            tell("standing", self._status, self._goes_by())
             self._manager.status(self._status)
+
+    def _goes_by(self) -> dict[str, str]:
+        return {"VFIO_GENERATION": str(self.keeper.table.declaration.generation)}
 
     def _standing(self) -> str:
         reason, jobs = self.keeper.bars.pausing.reason, self.keeper.jobs
@@ -267,7 +260,7 @@ class Daemon:
         """
         self._manager.alive()
         if self._system_sleep.happened():
-            tell(INFO, "the host slept: looking at the devices that may sleep")
+            tell("host-slept", "the host slept: looking at the devices that may sleep")
             self.keeper.after_system_sleep()
         self.loop.call_in(self._manager.patience / 2, self._show_life)
 
@@ -279,9 +272,11 @@ class Daemon:
             self.steward.look_soon()
 
     def _happened(self, address: PciAddress, event: str, detail: str) -> None:
-        if event in _LOUD:
-            priority, text = _LOUD[event]
-            tell(priority, text.format(address=address, detail=detail))
+        entry = OF_DEVICES.get(event)
+        if entry is not None:
+            report, rule = self.keeper.report(address), self.keeper.table.rule(address)
+            text = text_of(entry, address, detail)
+            write(event, entry, text, fields_of(event, report, rule))
         self.service.happened(address, event, detail)
 
 
@@ -291,16 +286,16 @@ def main() -> int:
     try:
         uevents = Uevents()
     except ImportError:
-        tell(ERROR, "pyudev is missing for this Python: install the package python3-pyudev")
+        complain("pyudev is missing for this Python: install the package python3-pyudev")
         return 1
     manager = Notifier(environ)
     try:
         handed = handed_over(environ)
     except ValueError as error:
-        tell(ERROR, f"the service manager keeps a descriptor for another version: {error}")
+        complain(f"the service manager keeps a descriptor for another version: {error}")
         return 1  # it keeps them all; to be started again, perhaps as that version
     if len(handed.sockets) != 1:
-        tell(ERROR, "vfio-powerd is started by systemd: systemctl start vfio-powerd.socket")
+        complain("vfio-powerd is started by systemd: systemctl start vfio-powerd.socket")
         return 1
     store = FdStore(manager.path, _not_kept)
     store.kept_before(keepsake.name() for keepsake, _descriptor in handed.kept)
@@ -308,7 +303,7 @@ def main() -> int:
     try:
         daemon = Daemon(listener, uevents, Linux(), environ, manager, store, handed.kept, Sysfs())
     except InputError as error:
-        tell(ERROR, f"{error}; the role vfio.power.helper writes that into vfio-powerd.service")
+        complain(f"{error}; the role vfio.power.helper writes that into vfio-powerd.service")
         return 1
     try:
         daemon.run()
@@ -318,12 +313,12 @@ def main() -> int:
 
 
 def _not_kept(error: OSError) -> None:
-    tell(WARNING, f"the service manager does not keep our descriptors: {error}")
+    tell("not-kept", f"the service manager does not keep our descriptors: {error}")
 
 
 def _quarantine_unwritten(error: OSError) -> None:
     reason = f"{error.filename}: {error.strerror}"
-    tell(ERROR, f"{reason}. The quarantine is in force, but forgotten if the helper restarts")
+    tell("unwritten", f"{reason}. The quarantine is in force, but forgotten if the helper restarts")
 
 
 def _boot_id(environ: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ from ..touch.leases import Leases
 from ..touch.udev import Uevent
 from ..words.address import PciAddress
 from ..words.declaration import Declaration
-from .journal import ERROR, INFO, WARNING, tell
+from .journal import tell
 
 STOP_WITHIN = 60.0
 """Seconds that devices get to be let go when the helper stops."""
@@ -82,7 +82,7 @@ class Steward:
         """
         self.lending.restore()
         if self.lending.damaged:
-            tell(WARNING, self.lending.damaged)
+            tell("damaged", self.lending.damaged)
 
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
             take_over()
@@ -136,7 +136,7 @@ class Steward:
 
     def let_all_go(self, gone: Callable[[], None]) -> None:
         """Let every device go, side by side, take none any more, then say so."""
-        tell(INFO, f"letting {len(self._keeper.held())} devices go")
+        tell("stopping", f"letting {len(self._keeper.held())} devices go")
         self._keeper.let_all_go(partial(self._wipe_marks, gone), STOP_WITHIN)
 
     def _wipe_marks(self, wiped: Callable[[], None]) -> None:
@@ -189,22 +189,22 @@ class Steward:
         try:
             self._graces.save(self._keeper.permits.left())
         except OSError as error:
-            tell(WARNING, f"{error}: graces end if the helper restarts")
+            tell("unwritten", f"{error}: graces end if the helper restarts")
 
     def _installed(self, table: Optional[Table], error: Optional[Exception]) -> None:
         if table is None:
-            tell(ERROR, f"the declaration could not be resolved: {error}")
+            tell("unresolved", f"the declaration could not be resolved: {error}")
             return
         if table.damaged:
-            tell(WARNING, table.damaged)
+            tell("damaged", table.damaged)
         if table.known_bad.damaged:
-            tell(WARNING, table.known_bad.damaged)
+            tell("damaged", table.known_bad.damaged)
         self._keeper.install(table)
 
 
 def _leases_unwritten(error: OSError) -> None:
     reason = f"{error.filename}: {error.strerror}"
-    tell(ERROR, f"{reason}. Leases are in force, but forgotten if the helper restarts")
+    tell("unwritten", f"{reason}. Leases are in force, but forgotten if the helper restarts")
 
 
 def first_start_in_this_boot(run_folder: str) -> bool:
@@ -220,5 +220,5 @@ def first_start_in_this_boot(run_folder: str) -> bool:
         return False
     except OSError as error:
         reason = f"{mark}: {error.strerror}"
-        tell(WARNING, f"{reason}. This start counts as the first one in this boot")
+        tell("unwritten", f"{reason}. This start counts as the first one in this boot")
         return True

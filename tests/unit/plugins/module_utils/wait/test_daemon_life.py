@@ -324,7 +324,7 @@ def test_a_mark_that_cannot_be_left_counts_as_the_first_start_of_the_boot(
     nowhere = tmp_path / "nowhere"  # stands for a file system that takes no more files
     for _start in range(2):
         assert first_start_in_this_boot(str(nowhere))
-    assert f"<4>{nowhere}/started: No such file" in capsys.readouterr().err
+    assert f"<3>{nowhere}/started: No such file" in capsys.readouterr().err
 
 
 def test_the_mark_of_a_start_needs_no_room(tmp_path: Path) -> None:

@@ -71,7 +71,11 @@ def test_the_mark_is_there_before_the_device_sleeps_for_the_first_time(
 
 @pytest.mark.parametrize("mode", ["entry", "entry-with-wakeup"])
 def test_a_host_that_died_with_an_armed_device_leaves_that_device_alone(
-    host: FakeHost, helper: Helper, nic: FakeDevice, mode: str
+    host: FakeHost,
+    helper: Helper,
+    nic: FakeDevice,
+    mode: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     helper.apply(rule(nic.address, mode))
     helper.die()
@@ -81,6 +85,7 @@ def test_a_host_that_died_with_an_armed_device_leaves_that_device_alone(
     why = quarantined(helper, nic)
     assert why.code == "quarantined"
     assert f"{nic.address}: the host died while this device was armed" in why.message
+    assert f"<4>{why.message}; it is not taken again" in capsys.readouterr().err
     assert helper.apply(rule(nic.address, mode)).actions[nic.address] == ()
     assert host.calls[calls:] == []
     assert marks(helper) == []
