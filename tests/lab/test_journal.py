@@ -21,8 +21,8 @@ STOPPING = "ffb0588289634091b38d9e2f639e88e7"
 
 def cursor(host: ManagedHost) -> str:
     """The place in the journal where it ends now."""
-    told = host.lab.ssh("journalctl --sync; journalctl -n 0 --show-cursor -q").stdout
-    return told.partition("cursor: ")[2].strip()
+    told = host.lab.ssh("journalctl --sync; journalctl -q -o cat -n 1 --show-cursor").stdout
+    return told.rpartition("-- cursor: ")[2].strip()
 
 
 def entries(host: ManagedHost, since: str, *matches: str) -> list[dict[str, Any]]:
