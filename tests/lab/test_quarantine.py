@@ -13,6 +13,7 @@ from .dying import uptime
 from .managed import ManagedHost
 
 LAB = {"shape": "small"}
+GIVEN_UP_WITHIN = 300  # seconds; the kernel asks a lost device a minute long, after each reset
 
 CARDS = ("nic", "disk", "rng")
 OFF = "/etc/vfio-power/off"
@@ -45,7 +46,7 @@ def beyond_reach(host: ManagedHost, card: str) -> Iterator[None]:
     try:
         yield
     finally:
-        host.lab.ssh(f"setpci -s {port} {back}")
+        host.lab.ssh(f"setpci -s {port} {back}", timeout=GIVEN_UP_WITHIN)
 
 
 class TestCrashes:
