@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 PATIENCE = 2.0  # seconds for threads to end
+MEMORY = "/dev/shm"  # where nobody waits for a disk; that we ask to, test_power_cut.py sees
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder in memory, gone after the test, and of a path short enough for a socket.
+
+    ansible-test forks for each test. pytest's own would look through all folders before, in each.
+    """
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="vp", dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -10,24 +10,20 @@ from contextlib import ExitStack, suppress
 from typing import Optional
 
 from ..think.policy import Action
+from ..think.units import host_drivers
+from ..touch.backends import GroupNotViable
 from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
 from ..words.declaration import Known
 from ..words.errors import KernelRefused, VfioPowerError
 from ..words.facts import Facts, Identity, Power
 from ..words.report import Failure
-from .failures import NotOurs, failure_of
+from .failures import NotOurs, explains, failure_of, lost, silent
 from .grip import Grip
 from .grips import Grips
 from .marks import Marks
 
-_WHEN = {
-    Action.TAKE: "when it was opened",
-    Action.ENTER: "and was to sleep again",
-    Action.ENTER_WITH_WAKEUP: "and was to sleep again",
-    Action.EXIT: "when low power was ended",
-    Action.LET_GO: "when it was let go",
-}
+_NEIGHBOURS_OR_BUSY = (("attach the container", errno.EPERM), ("bind", errno.EPERM))
 
 
 class Errands:
@@ -51,9 +47,9 @@ class Errands:
             return self._run(action, known, facts, grip)
         except KernelRefused as refused:
             power = self._sysfs.power(known.address)
-            if power is None or not power.lost or refused.number == errno.EBUSY:
+            if power is None or not explains(power, refused):
                 raise
-            raise _lost(known.address, power, _WHEN[action]) from refused
+            raise lost(known.address, power, action) from refused
 
     def _run(
         self, action: Action, known: Known, facts: Optional[Facts], grip: Optional[Grip]
@@ -118,12 +114,31 @@ class Errands:
         return facts
 
     def _take(self, facts: Facts) -> Grip:
-        grip = self._grips.take(facts)
+        """Take it; where an errno has several meanings, look in sysfs which of them it is."""
+        try:
+            grip = self._grips.take(facts)
+        except GroupNotViable:
+            self._refuse_neighbours(facts.address)
+            raise
+        except KernelRefused as refused:
+            if (refused.operation, refused.number) in _NEIGHBOURS_OR_BUSY:
+                self._refuse_neighbours(facts.address)
+            raise
         with ExitStack() as taking:
             taking.callback(grip.close)
             self._see_awake(facts.address, Action.TAKE)
             taking.pop_all()
         return grip
+
+    def _refuse_neighbours(self, address: PciAddress) -> None:
+        """Name who of the IOMMU group is on a host driver, if that is anybody."""
+        others = host_drivers(address, self._sysfs.devices())
+        if others:
+            named = ", ".join(f"{other} ({driver})" for other, driver in others.items())
+            raise GroupNotViable(
+                f"{address}: shares its IOMMU group with devices on host drivers: {named}",
+                "Bind them to vfio-pci too, or leave them unbound",
+            )
 
     def _let_go(self, address: PciAddress, identity: Optional[Identity], grip: Grip) -> None:
         """End low power, see whether the device came back, and close it whatever was seen."""
@@ -136,8 +151,8 @@ class Errands:
                 refused = error
             try:
                 self._see_awake(address, Action.LET_GO)
-            except NotOurs as lost:
-                raise lost from refused
+            except NotOurs as not_back:
+                raise not_back from refused
             if refused is not None:
                 raise refused
 
@@ -168,25 +183,8 @@ class Errands:
         if power is None:
             return None  # it is leaving the bus
         if not power.back:
-            raise _lost(address, power, _WHEN[action])
+            raise lost(address, power, action)
         if not self._sysfs.answers(address):
-            raise _silent(address, _WHEN[action])
+            raise silent(address, action)
         self._marks.seen_back(address, power.suspended_ms)
         return power
-
-
-def _lost(address: PciAddress, power: Power, when: str) -> NotOurs:
-    return NotOurs(
-        "power-error",
-        f"{address}: did not come back from {power.power_state} (runtime status"
-        f" {power.runtime_status}) {when}",
-        _BEFORE_A_GUEST,
-    )
-
-
-def _silent(address: PciAddress, when: str) -> NotOurs:
-    message = f"{address}: does not answer any more, its config space was all ones {when}"
-    return NotOurs("power-error", message, _BEFORE_A_GUEST)
-
-
-_BEFORE_A_GUEST = "Look at the kernel log; reset it and bind it anew before a guest gets it"

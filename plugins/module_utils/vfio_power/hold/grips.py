@@ -9,7 +9,6 @@ after the other, which is what keeps the sharing simple.
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Iterable
@@ -22,7 +21,7 @@ from ..touch.eventfd import eventfd
 from ..touch.kernel import Kernel, Node
 from ..words.address import PciAddress
 from ..words.descriptor import OwnedFd
-from ..words.errors import KernelRefused, VfioPowerError
+from ..words.errors import VfioPowerError
 from ..words.facts import Facts
 from .grip import Counters, Grip
 from .surroundings import DescriptorStore
@@ -165,13 +164,7 @@ class Grips:
     def _open(self, way_in: WayIn, facts: Facts) -> Device:
         if isinstance(way_in, Group):
             return way_in.device(facts.address)
-        try:
-            return way_in.device(facts.address, facts.cdev or "")
-        except KernelRefused as refused:
-            if refused.number != errno.EINVAL:
-                raise
-            # A node that somebody else has bound answers EINVAL where a group says EBUSY.
-            raise KernelRefused("open", str(facts.address), errno.EBUSY, refused.hint) from refused
+        return way_in.device(facts.address, facts.cdev or "")
 
 
 def _named(grip: Grip) -> dict[str, OwnedFd]:

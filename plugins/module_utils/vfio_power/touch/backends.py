@@ -44,10 +44,12 @@ class Group:
             _refuse_unviable(kernel, node, subject)
             with telling("open the container", subject):
                 container = Node(kernel, kernel.open(f"{dev}/vfio/vfio"))
-            with container, telling("attach the container", subject):
+            with container:
                 pointer = bytearray(bytes(ctypes.c_int32(container.fileno())))
-                kernel.ioctl(node.fileno(), vfio.VFIO_GROUP_SET_CONTAINER, pointer)
-                kernel.ioctl(container.fileno(), vfio.VFIO_SET_IOMMU, vfio.VFIO_TYPE1v2_IOMMU)
+                with telling("attach the container", subject):
+                    kernel.ioctl(node.fileno(), vfio.VFIO_GROUP_SET_CONTAINER, pointer)
+                with telling("set the IOMMU", subject):
+                    kernel.ioctl(container.fileno(), vfio.VFIO_SET_IOMMU, vfio.VFIO_TYPE1v2_IOMMU)
             opening.pop_all()  # the group keeps its container
         return cls(kernel, node)
 
@@ -98,16 +100,18 @@ class Iommufd:
 
     def device(self, address: PciAddress, cdev: str) -> Device:
         """Open the device behind the node ``cdev`` ("vfio3") and bind it; this resets it."""
-        with ExitStack() as opening, telling("open", str(address)):
-            path = f"{self._dev}/vfio/devices/{cdev}"
-            fd = Node(self._kernel, self._kernel.open(path))
+        with ExitStack() as opening:
+            with telling("open the node", str(address)):
+                path = f"{self._dev}/vfio/devices/{cdev}"
+                fd = Node(self._kernel, self._kernel.open(path))
             opening.callback(fd.close)
             bind = vfio.vfio_device_bind_iommufd(
                 argsz=ctypes.sizeof(vfio.vfio_device_bind_iommufd),
                 iommufd=self.node.fileno(),
             )
             argument = bytearray(bytes(bind))
-            _patiently(self._kernel, fd.fileno(), vfio.VFIO_DEVICE_BIND_IOMMUFD, argument)
+            with telling("bind", str(address)):
+                _patiently(self._kernel, fd.fileno(), vfio.VFIO_DEVICE_BIND_IOMMUFD, argument)
             opening.pop_all()
             return Device(address, self._kernel, fd)
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +32,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd
 
 from ..fake.fdstore import FakeFdStore
 from ..fake.host import FakeHost
+from ..hold.helper import watch_answers
 
 PATIENCE = 10.0  # seconds
 
@@ -49,6 +48,7 @@ class Place:
         self.quirks = folder / "quirks.d"
         self.store = Store(str(folder / "state"))
         self.fdstore = FakeFdStore(self.host.kernel)
+        self.told_wrongly: list[str] = []  # what was not as the interface's text says
         self._daemon: Daemon | None = None
 
     def start_helper(self) -> None:
@@ -77,6 +77,7 @@ class Place:
             self.host.dev,
             etc=str(self.folder),
         )
+        watch_answers(daemon, self.told_wrongly)
         daemon.begin()
         self._thread = threading.Thread(target=daemon.loop.run)
         self._thread.start()
@@ -90,6 +91,7 @@ class Place:
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
         self._daemon.close()
+        assert not self.told_wrongly
         self._uevents.close()
         self._daemon = None
 
@@ -126,16 +128,8 @@ class Place:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket."""
-    path = Path(tempfile.mkdtemp(prefix="vp", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def place(folder: Path) -> Iterator[Place]:
+def place(tmp_path: Path) -> Iterator[Place]:
     """A host whose unopened devices stay awake, with a running helper."""
-    made = Place(folder)
+    made = Place(tmp_path)
     yield made
     made.stop_helper()

@@ -421,8 +421,8 @@ def test_a_device_that_waits_behind_one_that_hangs_is_not_said_to_hang(place):
     assert "0000:02:00.1: its open still waits for its turn after 1 s. Run it again" in error
 
 
-def test_a_host_without_iommu_is_told_where_to_switch_it_on(folder):
-    place = Place(folder, iommu=False)
+def test_a_host_without_iommu_is_told_where_to_switch_it_on(tmp_path):
+    place = Place(tmp_path, iommu=False)
     with pytest.raises(NotReady, match="intel_iommu=on"):
         place.low_power(entry())
 
@@ -475,8 +475,8 @@ def test_a_woken_device_that_waits_is_neither_drift_nor_a_change(place):
     assert codes_of(answer) == ["waiting"]
 
 
-def test_where_unopened_devices_sleep_none_is_verified_and_holding_saves_nothing(folder):
-    place = Place(folder, disable_idle_d3=False)
+def test_where_unopened_devices_sleep_none_is_verified_and_holding_saves_nothing(tmp_path):
+    place = Place(tmp_path, disable_idle_d3=False)
     place.host.add(NIC)
     try:
         place.start_helper()

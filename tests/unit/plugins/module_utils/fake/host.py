@@ -202,12 +202,16 @@ class FakeHost:
         return Guest(self, self.devices[address])
 
     def refuse(
-        self, address: PciAddress, operation: str, number: int, times: Optional[int] = None
+        self,
+        address: Optional[PciAddress],
+        operation: str,
+        number: int,
+        times: Optional[int] = None,
     ) -> None:
         """Answer a call on the device with an errno; see trouble.py for the operations."""
         self.trouble.refuse(address, operation, number, times)
 
-    def hold_up(self, address: PciAddress, operation: str) -> Gate:
+    def hold_up(self, address: Optional[PciAddress], operation: str) -> Gate:
         """Let a call on the device hang until the gate is opened."""
         return self.trouble.hold_up(address, operation)
 

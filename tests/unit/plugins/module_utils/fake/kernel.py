@@ -34,6 +34,9 @@ class FakeKernel:
         with self._host.changed:
             devices = self._behind(path)
         self._meet([Call("node", device.address) for device in devices])
+        number = self._host.trouble.meet(None, name)
+        if number:
+            raise refusal(number)
         with self._host.changed:
             if not os.path.exists(path):
                 raise refusal(errno.ENOENT)

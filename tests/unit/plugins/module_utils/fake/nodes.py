@@ -77,8 +77,13 @@ class Container(Open):
     """/dev/vfio/vfio."""
 
     def __init__(self) -> None:
-        self.groups = 0
+        self.groups: list[IommuGroup] = []
         self.iommu = 0
+
+    def about(self, request: int, argument: Argument) -> list[Call]:
+        """What is asked of a container is about all devices in it."""
+        name = "iommu" if request == vfio.VFIO_SET_IOMMU else "other"
+        return [Call(name, member.address) for group in self.groups for member in group.members]
 
     def ioctl(self, request: int, argument: Argument) -> int:
         """Choose the IOMMU."""
@@ -115,6 +120,8 @@ class GroupNode(Open):
             return [Call("open", member.address) for member in members]
         if request == vfio.VFIO_GROUP_SET_CONTAINER:
             return [Call("attach", member.address) for member in self._group.members]
+        if request == vfio.VFIO_GROUP_GET_STATUS:
+            return [Call("status", member.address) for member in self._group.members]
         return []
 
     def ioctl(self, request: int, argument: Argument) -> int:
@@ -148,7 +155,7 @@ class GroupNode(Open):
         if not self._group.viable:
             raise refusal(errno.EPERM)
         self._container = container
-        container.groups += 1
+        container.groups.append(self._group)
         return 0
 
     def _open_device(self, name: str) -> int:
@@ -177,7 +184,10 @@ class OpenDevice(Open):
             probe = flags & vfio.VFIO_DEVICE_FEATURE_PROBE
             name = _FEATURES.get(flags & uapi.VFIO_DEVICE_FEATURE_MASK, "other")
             return [Call("probe" if probe else name, self.device.address)]
-        name = "irqs" if request == vfio.VFIO_DEVICE_SET_IRQS else "other"
+        name = "other"
+        if request == vfio.VFIO_DEVICE_SET_IRQS and isinstance(argument, bytearray):
+            index = vfio.vfio_irq_set.from_buffer_copy(argument).index
+            name = "irqs" if index == vfio.VFIO_PCI_REQ_IRQ_INDEX else "error-irqs"
         return [Call(name, self.device.address)]
 
     def fail(self, number: int) -> None:

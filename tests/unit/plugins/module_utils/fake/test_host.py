@@ -97,7 +97,7 @@ def test_calls_are_noted_in_order(host: FakeHost) -> None:
     device.enter_low_power()
     device.close()
     way.close()
-    operations = ("node", "attach", "open", "entry", "close")
+    operations = ("node", "status", "attach", "iommu", "open", "entry", "close")
     assert host.calls == [Call(operation, nic.address) for operation in operations]
 
 

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can be made to go wrong with a call: an errno in place of its result, or a long wait.
 
-Operations: ``node`` (opening the group's or the device's node), ``attach`` (container or IOMMU),
-``open``, ``probe``, ``entry``, ``entry-with-wakeup``, ``exit``, ``irqs`` and ``close``.
+Operations on a device: ``node`` (opening the group's or the device's node), ``status`` and
+``attach`` of the group, ``iommu`` of the container, ``open``, ``probe``, ``entry``,
+``entry-with-wakeup``, ``exit``, ``irqs`` (of requests), ``error-irqs`` and ``close``. Without a
+device: opening the nodes ``vfio`` and ``iommu`` (/dev/vfio/vfio, /dev/iommu).
 """
 
 from __future__ import annotations
@@ -38,21 +40,21 @@ class Trouble:
     """The arranged troubles of a host."""
 
     def __init__(self) -> None:
-        self._refusals: dict[tuple[PciAddress, str], list[Optional[int]]] = {}
-        self._gates: dict[tuple[PciAddress, str], Gate] = {}
+        self._refusals: dict[tuple[Optional[PciAddress], str], list[Optional[int]]] = {}
+        self._gates: dict[tuple[Optional[PciAddress], str], Gate] = {}
 
     def refuse(
-        self, address: PciAddress, operation: str, number: int, times: Optional[int]
+        self, address: Optional[PciAddress], operation: str, number: int, times: Optional[int]
     ) -> None:
         """Arrange an errno for the next ``times`` calls, or for all; 0 ends it."""
         self._refusals[address, operation] = [number, times]
 
-    def hold_up(self, address: PciAddress, operation: str) -> Gate:
+    def hold_up(self, address: Optional[PciAddress], operation: str) -> Gate:
         """Arrange a gate."""
         gate = self._gates[address, operation] = Gate()
         return gate
 
-    def meet(self, address: PciAddress, operation: str) -> int:
+    def meet(self, address: Optional[PciAddress], operation: str) -> int:
         """Wait at the gate, if there is one, and return the errno to answer with, or 0."""
         gate = self._gates.get((address, operation))
         if gate is not None:

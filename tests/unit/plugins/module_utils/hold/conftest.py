@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,11 +30,11 @@ def unexpected(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket."""
-    path = Path(tempfile.mkdtemp(prefix="vp", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
+def folder(tmp_path: Path) -> Path:
+    """Where the helper has its folders and its socket."""
+    made = tmp_path / "helper"
+    made.mkdir()
+    return made
 
 
 @pytest.fixture

@@ -18,10 +18,12 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar
 
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.interface import TEXT
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire import (
     report_from_json,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.connection import Call
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Daemon
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import MOMENT
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd import Notifier
@@ -34,7 +36,9 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
 
 from ..fake.fdstore import FakeFdStore
 from ..fake.host import FakeHost
+from ..think.idl import Interface, checked_error, checked_reply
 
+INTERFACE = Interface(TEXT)
 PATIENCE = 10.0  # seconds that a state gets to come about
 T = TypeVar("T")
 
@@ -91,6 +95,7 @@ class Helper:
         self.quirks = self.etc / "quirks.d"
         self.etc.mkdir()
         self.store = FakeFdStore(host.kernel)
+        self.told_wrongly: list[str] = []  # what was not as the interface's text says
         self._thread: Optional[threading.Thread] = None
 
     def start(self) -> None:
@@ -118,6 +123,7 @@ class Helper:
             lambda: 0.5,  # waits are neither shorter nor longer than declared
             str(self.etc),
         )
+        watch_answers(self.daemon, self.told_wrongly)
         self.daemon.begin()
         self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")
         self._thread.start()
@@ -170,6 +176,7 @@ class Helper:
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive(), "the helper does not end"
         self.daemon.close()
+        assert not self.told_wrongly
         for descriptor in list(self._descriptors()):
             descriptor.close()  # as the end of a process does
         self._thread = None
@@ -269,6 +276,13 @@ class Helper:
         self.clock.ahead += seconds
         self.settle()
 
+    def pass_time_while_blocked(self, seconds: float) -> None:
+        """Do so while workers are blocked; what they have begun is known by then."""
+        self.in_loop(lambda: None)
+        self.clock.ahead += seconds
+        self.in_loop(lambda: None)
+        self.in_loop(lambda: None)  # timers are called after what other threads ask for
+
     def settle(self) -> None:
         """Wait until the helper has nothing left to do but to wait."""
         for _round in range(3):  # what is done in one may be the reason for another
@@ -348,6 +362,31 @@ class Tape:
                 self.told.append(told)
         except HelperUnreachable:
             return  # the helper was stopped
+
+
+def watch_answers(daemon: Daemon, wrong: list[str]) -> None:
+    """Check whatever the methods of a helper answer against the interface's text."""
+    methods = daemon.service.methods()
+
+    def watched(name: str, method: Callable[[Call], None]) -> Callable[[Call], None]:
+        def begin(call: Call) -> None:
+            reply, error = call.reply, call.error
+
+            def check_reply(parameters: Any, continues: bool = False) -> None:
+                wrong.extend(checked_reply(INTERFACE, name, dict(parameters)))
+                reply(parameters, continues)
+
+            def check_error(code: str, parameters: Any = None) -> None:
+                wrong.extend(checked_error(INTERFACE, code, dict(parameters or {})))
+                error(code, parameters)
+
+            vars(call).update(reply=check_reply, error=check_error)
+            method(call)
+
+        return begin
+
+    table = {name: watched(name, method) for name, method in methods.items()}
+    vars(daemon.service)["methods"] = lambda: table
 
 
 def rule(address: PciAddress, mode: str, **more: Any) -> dict[str, Any]:

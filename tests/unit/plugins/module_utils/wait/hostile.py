@@ -16,8 +16,10 @@ MEBIBYTE = 1 << 20
 
 RIGHT: dict[str, dict[str, Any]] = {
     "Apply": {"rules": [], "exclude": [], "expected_generation": 1, "timeout": 5.0},
-    "Release": {"addresses": ["0000:02:00.0"], "holder": "guest", "ttl": 5.0},
+    "Release": {"addresses": ["0000:02:00.0"], "all": False, "holder": "guest", "ttl": 5.0},
     "Reclaim": {"addresses": ["0000:02:00.0"], "holder": "guest"},
+    "Rearm": {"addresses": ["0000:02:00.0"]},
+    "Clear": {"addresses": ["0000:02:00.0"]},
 }
 """Parameters that would be done, for each method that does anything."""
 
@@ -28,6 +30,7 @@ WRONG: dict[str, list[Any]] = {
     "timeout": ["soon", -1, 0, 1e300, 10**12, [], True],
     "addresses": [None, 5, "0000:02:00.0", [5], ["../.."], [""], [None], ["x" * 4000] * 200, [{}]],
     "holder": [5, "", "a b", "x" * 129, "\n", "é", [], {"a": 1}, True],
+    "all": [0, 1, "true", [], {}],
     "ttl": ["long", -1, 1e300, 2**62, [], True, -0.5],
 }
 

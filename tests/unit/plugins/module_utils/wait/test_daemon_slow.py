@@ -81,14 +81,6 @@ def test_a_declaration_is_stored_while_all_workers_are_blocked(
     assert asking.answer().actions[devices[0].address] == ("open", "close")
 
 
-def pass_time(helper: Helper, seconds: float) -> None:
-    """Let time pass while workers are blocked; what they have begun is known by then."""
-    helper.in_loop(lambda: None)
-    helper.clock.ahead += seconds
-    helper.in_loop(lambda: None)
-    helper.in_loop(lambda: None)  # timers are called after what other threads ask for
-
-
 def test_a_call_past_its_deadline_is_told_and_the_helper_serves_on(
     host: FakeHost, helper: Helper
 ) -> None:
@@ -97,9 +89,9 @@ def test_a_call_past_its_deadline_is_told_and_the_helper_serves_on(
     gate = host.hold_up(slow.address, "open")
     helper.applying(*entries(slow))
     assert gate.reached.wait(10)
-    pass_time(helper, DEADLINES["open"] - 1)
+    helper.pass_time_while_blocked(DEADLINES["open"] - 1)
     assert not tape.has("stuck", slow.address)
-    pass_time(helper, 1)
+    helper.pass_time_while_blocked(1)
     wait_until(lambda: tape.has("stuck", slow.address), "it is told")
     assert helper.client.call("GetStatus")["stuck"] == 1
     helper.applying(*entries(slow, other))
@@ -115,7 +107,7 @@ def test_a_helper_says_that_all_of_its_workers_are_stuck(host: FakeHost, helper:
     helper.applying(*entries(*devices))
     for gate in gates:
         assert gate.reached.wait(10)
-    pass_time(helper, DEADLINES["open"])
+    helper.pass_time_while_blocked(DEADLINES["open"])
     assert f"all {WORKERS} workers" in helper.manager.status_line
     status = helper.client.call("GetStatus")
     assert status["stuck"] == status["workers"] == WORKERS
@@ -131,7 +123,7 @@ def test_a_device_that_waits_for_its_neighbour_is_not_stuck(host: FakeHost, help
     gate = host.hold_up(first.address, "open")
     helper.applying(*entries(first, second))
     assert gate.reached.wait(10)
-    pass_time(helper, DEADLINES["open"])
+    helper.pass_time_while_blocked(DEADLINES["open"])
     assert helper.client.call("GetStatus")["stuck"] == 1
     running = [helper.devices()[it.address].running for it in (first, second)]
     assert [it and it.seconds is None for it in running] == [False, True]

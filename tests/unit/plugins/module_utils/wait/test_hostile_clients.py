@@ -150,7 +150,8 @@ def as_user(uid: int, work: Callable[[], bytes]) -> bytes:
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root to be somebody else")
 def test_another_user_is_refused(folder: Path) -> None:
     with Standalone(folder) as helper:
-        os.chmod(folder, 0o755)
+        for way_there in (folder.parent, folder):
+            way_there.chmod(0o755)
         os.chmod(helper.client.path, 0o666)
         answer = as_user(NOBODY, lambda: said_once(helper.client.path, call("LetGo", {})))
         assert json.loads(answer[:-1])["error"] == "org.varlink.service.PermissionDenied"
