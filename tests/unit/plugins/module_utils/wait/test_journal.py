@@ -80,7 +80,7 @@ def test_a_text_without_end_is_cut(reading: socket.socket) -> None:
 
 def test_a_journal_that_does_not_read_holds_nobody_up(reading: socket.socket) -> None:
     reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-    for _ in range(2000):
+    for _turn in range(2000):
         tell("ready", "x" * 1000)
     reading.recv(65536)
 
