@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .conftest import OneLab
+from .guests import guest
 from .managed import ManagedHost
 from .watching import everything
 
@@ -30,6 +31,10 @@ def test_removal_lets_all_go_and_leaves_nothing(main: ManagedHost, one_lab: OneL
     cards = ("nic", "disk", "rng", "spare")
     assert main.openable(*cards)
     assert {it.power_state for it in main.seen(*cards).values()} == {"D0"}
+    with guest(main, "nic"):
+        took = main.unbind("disk")
+    main.probe("disk")
+    assert took < 1, f"the unbind took {took:.1f} s"
     again = main.play("vfio.power.remove", vfio_power_hosts="lab")
     assert again.status == 0, again.output
     assert again.changed == 0
