@@ -19,7 +19,7 @@ from .upgrading import (
     unmoved,
 )
 
-LAB = {"shape": "small", "debian": "12"}
+LAB = {"shape": "standard", "debian": "12"}
 
 
 def test_the_main_job_is_done_there_too(converged):
