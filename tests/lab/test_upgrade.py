@@ -22,7 +22,7 @@ from .upgrading import (
 LAB = {"shape": "standard"}
 
 NEXT = {"words/version.py": ('VERSION = "0.1.0"', 'VERSION = "0.2.0"')}
-FORGETS = {"hold/keeper.py": ("held=holder.grip is not None", "held=False")}
+FORGETS = {"hold/reporting.py": ("held=holder.grip is not None", "held=False")}
 
 
 def test_an_update_moves_no_device(main: ManagedHost, collections: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ..words.address import PciAddress
 from ..words.facts import Identity
 from ..words.report import Quarantined
 from .marks import Marks
-from .surroundings import Surroundings
+from .surroundings import Listener, Surroundings
 
 
 class Quarantine:
@@ -23,7 +23,7 @@ class Quarantine:
         self,
         desk: Surroundings,
         file: DistrustFile,
-        listener: Callable[[PciAddress, str, str], None],
+        listener: Listener,
         unwritten: Callable[[OSError], None],
     ) -> None:
         self.damaged = ""

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One picture of a host: everything declared, held and seen of it, as values.
 
-look.py takes the picture, document.py writes it down for machines.
+look.py takes the picture, judging.py says what differs in it, and document.py writes it down for
+machines.
 """
 
 from __future__ import annotations

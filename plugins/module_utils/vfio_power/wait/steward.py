@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, Optional
 
 from ..hold.keeper import Keeper
 from ..hold.lending import Lending
@@ -23,6 +23,7 @@ from ..touch.udev import Uevent
 from ..words.address import PciAddress
 from ..words.declaration import Declaration
 from .journal import tell
+from .settings import Settings
 
 STOP_WITHIN = 60.0
 """Seconds that devices get to be let go when the helper stops."""
@@ -33,15 +34,6 @@ MOMENT = 0.1
 
 _GOES = ("unbind", "remove")
 _CHANGES = ("bind", "add", *_GOES)
-
-
-class Settings(NamedTuple):
-    """What the unit's environment says; seconds, and a number of threads."""
-
-    boot_grace: float = 60.0
-    rebind_delay: float = 60.0
-    quiet_time: float = 30.0
-    workers: int = 16
 
 
 class Steward:
@@ -205,20 +197,3 @@ class Steward:
 def _leases_unwritten(error: OSError) -> None:
     reason = f"{error.filename}: {error.strerror}"
     tell("unwritten", f"{reason}. Leases are in force, but forgotten if the helper restarts")
-
-
-def first_start_in_this_boot(run_folder: str) -> bool:
-    """Leave a mark in the run folder, which ends with the boot; tell whether it was new.
-
-    One that cannot be left counts as new: a grace too many is the safe side.
-    """
-    mark = f"{run_folder}/started"
-    try:
-        with open(mark, "xb"):
-            return True  # empty: what it says, it says by being there, and that needs no room
-    except FileExistsError:
-        return False
-    except OSError as error:
-        reason = f"{mark}: {error.strerror}"
-        tell("unwritten", f"{reason}. This start counts as the first one in this boot")
-        return True

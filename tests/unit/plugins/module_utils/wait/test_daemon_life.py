@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import (
-    settings_from,
-)
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import (
-    Settings,
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.boot import (
     first_start_in_this_boot,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.settings import (
+    Settings,
+    settings_from,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,

@@ -14,6 +14,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentr
     REST,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import daemon
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.around import Around
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     HoldReport,
@@ -159,7 +160,7 @@ def test_a_helper_that_dies_in_a_storm_leaves_the_device_awake_as_long(
     helper.clock.ahead += REST - 60
     helper.kill()
     # Somebody sets the clock meanwhile.
-    monkeypatch.setattr(daemon.Around, "clock", lambda _self: time.time() + 86400)
+    monkeypatch.setattr(Around, "clock", lambda _self: time.time() + 86400)
     helper.start()
     helper.settle()
     report = helper.device(nic.address)
