@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Place:
         self.quirks = folder / "quirks.d"
         self.store = Store(str(folder / "state"))
         self.fdstore = FakeFdStore(self.host.kernel)
+        self.slept = 0.0  # seconds that tasks have waited, which are none
         self.told_wrongly: list[str] = []  # what was not as the interface's text says
         self._daemon: Daemon | None = None
 
@@ -106,9 +108,16 @@ class Place:
             code=str(self.code),
             proc=str(self.folder),
             root=True,
+            ticks=lambda: time.monotonic() + self.slept,
+            sleep=self.sleep,
             known_bad=lambda: load(str(self.quirks), os.geteuid()),
             stored=lambda: None,
         )
+
+    def sleep(self, seconds: float) -> None:
+        """Let a task believe that it has waited; the helper gets a moment."""
+        self.slept += seconds
+        time.sleep(0.001)
 
     def know_bad(self, *rows: dict[str, str]) -> None:
         """Write these quirks as the host's owner does."""

@@ -495,9 +495,8 @@ def test_where_unopened_devices_sleep_none_is_verified_and_holding_saves_nothing
 def test_settling_ends_as_soon_as_the_device_sleeps(place):
     place.host.add(NIC)
     place.start_helper()
-    begun = time.monotonic()
     place.low_power(entry(), settle=60)
-    assert time.monotonic() - begun < 30
+    assert place.slept < 30
 
 
 def codes_of_info(place):

@@ -131,17 +131,31 @@ class FakeHost:
         """Take the driver away. Wakes the device, asks its holder, and waits for the last close."""
         with self.changed:
             device = self.devices[address]
-            vfio = device.vfio
-            if vfio is not None:
-                device.leaving = True
-                device.function.get()
-                vfio.ask_back()
-                given_back = self.changed.wait_for(lambda: vfio.opens == 0, timeout)
+            self.begin_unbind(address)
+            held = device.vfio
+            if held and not self.changed.wait_for(lambda: held.opens == 0, timeout):
                 device.leaving = False
                 device.function.put()
-                if not given_back:
-                    raise TimeoutError(f"{address} is still held after {timeout} s")
-                vfio.unbound()
+                raise TimeoutError(f"{address} is still held after {timeout} s")
+            self.end_unbind(address)
+
+    def begin_unbind(self, address: PciAddress) -> None:
+        """Do so up to the wait for the last close."""
+        with self.changed:
+            device = self.devices[address]
+            if device.vfio is not None:
+                device.leaving = True
+                device.function.get()
+                device.vfio.ask_back()
+
+    def end_unbind(self, address: PciAddress) -> None:
+        """Do so from there on."""
+        with self.changed:
+            device = self.devices[address]
+            if device.vfio is not None:
+                device.leaving = False
+                device.function.put()
+                device.vfio.unbound()
             device.driver = device.vfio = device.cdev = None
             self.tree.show_driver(device)
             self._tell("unbind", device)

@@ -14,6 +14,9 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import 
 from ..fake.host import FakeHost
 from .helper import Helper
 
+ONE_WAY_IN = pytest.mark.parametrize("host", ["group"], indirect=True)
+"""For what is decided long after a device was opened, by whichever way."""
+
 
 @pytest.fixture(params=["group", "cdev"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> FakeHost:

@@ -104,6 +104,13 @@ class Helper:
             os.unlink(self.client.path)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.client.path)
+        self._make(listener)
+        self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")
+        self._thread.start()
+        self.client.call("GetStatus")  # answered once it is ready
+
+    def _make(self, listener: socket.socket) -> None:
+        """Put it together, and let it begin."""
         listener.listen()
         host = self.host
         self.uevents = host.uevents()
@@ -125,9 +132,6 @@ class Helper:
         )
         watch_answers(self.daemon, self.told_wrongly)
         self.daemon.begin()
-        self._thread = threading.Thread(target=self.daemon.loop.run, name="helper")
-        self._thread.start()
-        self.client.call("GetStatus")  # answered once it is ready
 
     def stop(self) -> None:
         """Stop it as the service manager does on systemctl stop: what it holds is let go before."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,7 +95,11 @@ def test_a_reset_of_the_slot_under_way_is_waited_for(host: FakeHost, nic: FakeDe
         assert asked(host).count("open") == 3
 
 
-def test_a_reset_that_never_ends_is_told(host: FakeHost, nic: FakeDevice) -> None:
+def test_a_reset_that_never_ends_is_told(
+    host: FakeHost, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
     host.refuse(nic.address, "open", errno.EAGAIN)
     way = Group.open(nic.group, host.kernel, host.dev)
     with pytest.raises(KernelRefused) as caught:
@@ -102,6 +107,7 @@ def test_a_reset_that_never_ends_is_told(host: FakeHost, nic: FakeDevice) -> Non
     way.close()
     assert caught.value.errno_name == "EAGAIN"
     assert asked(host).count("open") < 20
+    assert sum(pauses) > 1
 
 
 @pytest.mark.parametrize("operation", ["node", "attach"])

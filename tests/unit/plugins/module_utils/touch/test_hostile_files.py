@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,18 +83,12 @@ RECORD_ONCE = {"state": "waiting", "wakes": Wakes(3, 2, 1.0)._asdict(), "entered
 RECORDS = st.builds(Record, st.sampled_from(State), WAKES, st.none() | TIMES, MEMORIES)
 
 
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as path:
-        yield Path(path)
-
-
 @searching
 @given(DECLARATIONS, st.lists(KNOWN, max_size=3).map(tuple))
 def test_a_declaration_is_loaded_as_it_was_saved(
-    folder: Path, declaration: Declaration, known: tuple[Known, ...]
+    tmp_path: Path, declaration: Declaration, known: tuple[Known, ...]
 ) -> None:
-    store = Store(str(folder / "store"))
+    store = Store(str(tmp_path / "store"))
     store.save(declaration, known)
     found = store.load()
     assert (found.declaration, found.known, found.damaged) == (declaration, known, "")
@@ -108,9 +100,9 @@ def test_a_declaration_is_loaded_as_it_was_saved(
     like(DEVICES_ONCE).map(seal) | bytes_like(seal(DEVICES_ONCE)),
 )
 def test_a_stored_declaration_is_loaded_or_told_as_damaged(
-    folder: Path, declared: bytes, devices: bytes
+    tmp_path: Path, declared: bytes, devices: bytes
 ) -> None:
-    place = folder / "damaged"
+    place = tmp_path / "damaged"
     place.mkdir(exist_ok=True)
     (place / DECLARED).write_bytes(declared)
     (place / DEVICES).write_bytes(devices)
@@ -124,19 +116,19 @@ def test_a_stored_declaration_is_loaded_or_told_as_damaged(
 
 @searching
 @given(RECORDS)
-def test_a_record_is_loaded_as_it_was_saved(folder: Path, record: Record) -> None:
-    records = Records(str(folder))
+def test_a_record_is_loaded_as_it_was_saved(tmp_path: Path, record: Record) -> None:
+    records = Records(str(tmp_path))
     records.save(NIC, record)
     assert records.load() == {NIC: record}
 
 
 @searching
 @given(like(RECORD_ONCE).map(json.dumps).map(str.encode) | bytes_like(b'{"state": "entry"}'))
-def test_a_record_is_loaded_or_left_out(folder: Path, content: bytes) -> None:
-    place = folder / "wild" / FOLDER
+def test_a_record_is_loaded_or_left_out(tmp_path: Path, content: bytes) -> None:
+    place = tmp_path / "wild" / FOLDER
     place.mkdir(parents=True, exist_ok=True)
     (place / str(NIC)).write_bytes(content)
-    for record in Records(str(folder / "wild")).load().values():
+    for record in Records(str(tmp_path / "wild")).load().values():
         assert isinstance(record.state, State)
         assert wakes_from_json(travelled(record.wakes._asdict())) == record.wakes
         assert encode({"entered": record.entered, "due": record.reentry.due})
@@ -144,25 +136,27 @@ def test_a_record_is_loaded_or_left_out(folder: Path, content: bytes) -> None:
 
 @searching
 @given(st.dictionaries(ADDRESSES, st.floats(1, 1e6), max_size=4))
-def test_graces_are_loaded_as_they_were_saved(folder: Path, left: dict[PciAddress, float]) -> None:
-    graces = Graces(str(folder))
+def test_graces_are_loaded_as_they_were_saved(
+    tmp_path: Path, left: dict[PciAddress, float]
+) -> None:
+    graces = Graces(str(tmp_path))
     graces.save(left)
     assert graces.load() == {it: pytest.approx(seconds, abs=1) for it, seconds in left.items()}
 
 
 @searching
 @given(like({str(NIC): 1e9, "41:00.0": 5}).map(json.dumps).map(str.encode) | bytes_like(b"{}"))
-def test_graces_are_loaded_or_there_are_none(folder: Path, content: bytes) -> None:
-    (folder / "graces.json").write_bytes(content)
-    found = Graces(str(folder)).load()
+def test_graces_are_loaded_or_there_are_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "graces.json").write_bytes(content)
+    found = Graces(str(tmp_path)).load()
     assert all(seconds > 0 for seconds in found.values())
     assert encode({str(address): seconds for address, seconds in found.items()})
 
 
 @searching
 @given(LEASES)
-def test_leases_are_loaded_as_they_were_saved(folder: Path, given_away: list[Lease]) -> None:
-    leases = Leases(str(folder))
+def test_leases_are_loaded_as_they_were_saved(tmp_path: Path, given_away: list[Lease]) -> None:
+    leases = Leases(str(tmp_path))
     leases.save(given_away)
     assert sorted(leases.load()) == sorted(given_away)
     assert not leases.damaged
@@ -170,9 +164,9 @@ def test_leases_are_loaded_as_they_were_saved(folder: Path, given_away: list[Lea
 
 @searching
 @given(like(LEASES_ONCE).map(json.dumps).map(str.encode) | bytes_like(b"[]"))
-def test_leases_are_loaded_or_told_as_damaged(folder: Path, content: bytes) -> None:
-    (folder / LEASES_FILE).write_bytes(content)
-    leases = Leases(str(folder))
+def test_leases_are_loaded_or_told_as_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / LEASES_FILE).write_bytes(content)
+    leases = Leases(str(tmp_path))
     found = leases.load()
     if leases.damaged:
         assert found == ()

@@ -12,7 +12,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 
 from ..fake.host import FakeDevice, FakeHost
+from ..hold.conftest import ONE_WAY_IN
 from ..hold.helper import Asking, Helper, rule, wait_until
+
+pytestmark = ONE_WAY_IN
 
 GRACE = 60.0
 

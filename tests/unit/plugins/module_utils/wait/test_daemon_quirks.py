@@ -11,7 +11,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode i
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
 
 from ..fake.host import FakeDevice, FakeHost
+from ..hold.conftest import ONE_WAY_IN
 from ..hold.helper import Helper, Tape, quirk, rule
+
+pytestmark = ONE_WAY_IN
 
 H100 = Identity("10de", "2330", "10de", "16c1", "030200")
 ENTRIES = ("entry", "entry-with-wakeup")

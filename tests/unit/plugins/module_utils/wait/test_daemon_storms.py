@@ -22,7 +22,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
 )
 
 from ..fake.host import FakeDevice, FakeHost
+from ..hold.conftest import ONE_WAY_IN
 from ..hold.helper import Helper, Tape, rule, wait_until
+
+pytestmark = ONE_WAY_IN
 
 DELAY = 5.0
 BOUNDS = {"delay": DELAY, "max_per_hour": 60, "burst": 20}

@@ -11,6 +11,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode i
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Wakes
 
 from ..fake.host import FakeDevice, FakeHost
+from ..hold.conftest import ONE_WAY_IN
 from ..hold.helper import Helper, Tape, rule, wait_until
 
 DELAY = 30.0  # seconds
@@ -155,6 +156,7 @@ def test_a_wake_that_came_before_a_call_of_ours_is_still_foreign(
         assert "woken-own" not in tape.events(device.address)
 
 
+@ONE_WAY_IN
 def test_two_hundred_mode_changes_of_our_own_are_no_foreign_wake(
     host: FakeHost, helper: Helper
 ) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors
     HelperRefused,
 )
 
+from ..hold.conftest import ONE_WAY_IN
 from ..hold.helper import Helper
 from ..think.idl import Interface, Maybe, Named, Several, Type, checked_error, checked_reply
 from .serving import Serving
@@ -106,6 +107,7 @@ def called(helper: Helper, method: str, parameters: dict[str, Any]) -> Call:
     return call
 
 
+@ONE_WAY_IN
 @pytest.mark.parametrize("method", OURS.methods)
 def test_the_parameters_of_the_text_are_those_that_are_read(helper: Helper, method: str) -> None:
     takes = OURS.methods[method].takes
@@ -114,6 +116,7 @@ def test_the_parameters_of_the_text_are_those_that_are_read(helper: Helper, meth
     assert call.errors == []
 
 
+@ONE_WAY_IN
 @pytest.mark.parametrize(("method", "name"), TAKEN)
 def test_a_parameter_may_be_missing_if_the_text_says_so(
     helper: Helper, method: str, name: str
@@ -138,6 +141,7 @@ def wrong(type_: Type) -> Iterator[Any]:
         yield from WRONG[type_.name]
 
 
+@ONE_WAY_IN
 @pytest.mark.parametrize(("method", "name"), TAKEN)
 def test_a_parameter_of_another_type_is_refused(helper: Helper, method: str, name: str) -> None:
     takes = OURS.methods[method].takes
