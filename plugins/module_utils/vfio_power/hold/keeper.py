@@ -9,7 +9,7 @@ leases on it and its permit; a holder brings it there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Callable, Optional
 
@@ -153,9 +153,8 @@ class Keeper:
         self.bars.quarantine.add(address, self.table.identity(address), why)
         self.refresh(address)
 
-    def trust(self, addresses: Iterable[PciAddress]) -> None:
-        """Let devices out of quarantine, and take them as if they were asked for now."""
-        cleared = self.bars.quarantine.clear(addresses)
+    def trust(self, cleared: Collection[PciAddress]) -> None:
+        """Take devices that were let out of quarantine as if they were asked for now."""
         for address in self._holders.keys() & set(cleared):
             self._holders[address].failure = None
         self.ask(cleared)

@@ -215,6 +215,21 @@ def test_clear_takes_the_device_as_converging_would(
     quarantined(helper, disk)
 
 
+def test_a_clear_that_cannot_be_stored_is_refused(
+    helper: Helper, nic: FakeDevice, unexpected: list[BaseException]
+) -> None:
+    helper.apply(rule(nic.address, "entry"))
+    helper.die()
+    helper.start()
+    (helper.state / "quarantine.json.new").mkdir()
+    with pytest.raises(HelperRefused, match="not stored"):
+        clear(helper, nic)
+    assert quarantined(helper, nic)
+    assert not is_held(nic)
+    (helper.state / "quarantine.json.new").rmdir()
+    unexpected.clear()
+
+
 def test_clear_takes_nothing_that_was_not_in_quarantine(helper: Helper, nic: FakeDevice) -> None:
     helper.apply(rule(nic.address, "entry"))
     helper.boot()
