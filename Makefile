@@ -52,8 +52,8 @@ build: $(NOX) ## Build the collection, install it somewhere and let Ansible list
 lab-tests: $(NOX) ## Run those that need one (ARGS: words for pytest)
 	@$(SESSION) lab-images lab -- $(ARGS)
 
-soak: $(NOX) ## Run the long counts on a virtual host
-	@$(SESSION) soak
+soak: $(NOX) ## Run the long counts: 40 times the unit tests' own, and those on virtual hosts
+	@$(SESSION) soak-unit soak
 
 bench: $(NOX) ## Measure speed and memory on a virtual host, against their bounds
 	@$(SESSION) bench -- $(ARGS)

@@ -33,6 +33,9 @@ PYTHON = str(CORES[NEWEST])
 PROGRAM = "plugins/module_utils/vfio_power"
 FLOOR = ".".join(map(str, machine.FLOOR))
 
+# How often the soak repeats what unit tests do once.
+LONGER = "40"
+
 # Sessions of different lanes may run at the same time, sessions of one lane may not.
 CHECKS = ["checks"]
 LAB = ["lab"]
@@ -225,6 +228,18 @@ def lab_others(session: nox.Session) -> None:
     """The other tests on virtual hosts: bad ones, images, many devices, the contract, the lab."""
     everything = {str(path) for path in Path("tests/lab").glob("test_*.py")}
     run_lab_tests(session, *sorted(everything - set(MAIN_JOB)))
+
+
+@nox.session(name="soak-unit", python=PYTHON)
+def soak_unit(session: nox.Session) -> None:
+    """The unit tests with long counts, and searching where they have not looked before."""
+    install(session, core(NEWEST), "pytest", "hypothesis", "pyudev")
+    pytest = ["-m", "pytest", "-v", "-c", "/dev/null", "--rootdir", ".", "-p", "no:cacheprovider"]
+    with ansible.collection(session, "soak-unit") as env:
+        env |= {"PYTHONPATH": env["ANSIBLE_COLLECTIONS_PATH"], "VFIO_POWER_SOAK": LONGER}
+        session.run(
+            "python", *pytest, "--durations=20", *(session.posargs or ["tests/unit"]), env=env
+        )
 
 
 @nox.session(python=PYTHON)

@@ -84,7 +84,7 @@ def write_file(path: Path, file: File) -> None:
     with _naming(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
                 stream.write(file.content)
                 os.fchmod(stream.fileno(), file.mode)
             os.replace(temporary, path)

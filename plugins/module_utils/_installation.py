@@ -8,12 +8,15 @@ walk without its last step. The list (``installed.json``, see _manifest.py) is w
 by: it names what was written and which folders had to be made for it, so nothing else is taken
 away. It is written before the rest with all that is and was there, and last with what stays, so
 that a run that was cut short at any moment is finished by the next one.
+
+What the helper runs is not lost when something else is installed: until that was seen to run
+(``previous.json``, see _wanted.py) it can be put back. Who looks, and when, is in _upgrade.py.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -32,23 +35,11 @@ from ansible_collections.vfio.power.plugins.module_utils._files import (
     write_tree,
 )
 from ansible_collections.vfio.power.plugins.module_utils._manifest import Manifest, this_boot
+from ansible_collections.vfio.power.plugins.module_utils._wanted import Wanted
 
 MANIFEST = "installed.json"
-
-
-class Wanted(NamedTuple):
-    """What should be on a host; of ``restart_for`` are the files the helper is restarted for."""
-
-    version: str
-    program: Mapping[str, File]
-    files: Sequence[File] = ()
-    links: Sequence[Link] = ()
-    restart_for: Collection[str] = ()
-
-    @property
-    def paths(self) -> list[str]:
-        """Return where its files and links belong."""
-        return [item.path for item in (*self.files, *self.links)]
+PREVIOUS = "previous.json"
+CURRENT = "current"
 
 
 class Wrong(NamedTuple):
@@ -88,10 +79,25 @@ class Installation:
         self._root = root
         self._boot = boot or this_boot()
         self._manifest = self._at(base / MANIFEST)
+        self._previous = self._at(base / PREVIOUS)
+
+    @property
+    def version(self) -> str:
+        """Return the version that is run when the helper starts."""
+        return read_link(self._at(self._base / CURRENT)) or ""
+
+    @property
+    def restart_due(self) -> bool:
+        """Tell whether the helper cannot run what is installed before it is restarted."""
+        return Manifest.load(self._manifest).restart == self._boot
+
+    def previous(self) -> Optional[Wanted]:
+        """Return what was there before; None once what is there now was seen to run."""
+        return Wanted.load(self._previous)
 
     def install(self, wanted: Wanted, *, write: bool) -> Installed:
         """Make the host have exactly this. Without ``write`` only look."""
-        current = Link(str(self._base / "current"), wanted.version)
+        current = Link(str(self._base / CURRENT), wanted.version)
         wanted = wanted._replace(links=[current, *wanted.links])
         before = Manifest.load(self._manifest)
         wrong = self._wrong(wanted, before)
@@ -103,19 +109,31 @@ class Installation:
         if write and (changes or before != goal):
             for new in self._missing_folders(wanted.paths):
                 new.mkdir(mode=0o755)
+            if restart:
+                self._keep_what_runs(before)
             goal.with_all_of(before).save(self._manifest)
             self._put_right(wanted, wrong)
             goal.save(self._manifest)
         return Installed(changes, goal.restart == self._boot)
 
-    def restarted(self, *, write: bool) -> list[Change]:
-        """Note that the helper runs what is installed; return the list of it if that is news."""
+    def put_back(self) -> None:
+        """Install what was there before. The helper has to be restarted then, and seen."""
+        previous = self.previous()
+        if previous is not None:
+            self.install(previous, write=True)
+
+    def seen(self, *, write: bool) -> list[Change]:
+        """Note that the helper runs what is installed; what was there before is of no use now."""
         before = Manifest.load(self._manifest)
-        if not before.restart:
-            return []
+        unneeded = [str(self._base / name) for name in self._others({self.version})]
         if write:
-            before._replace(restart="").save(self._manifest)
-        return [Change(str(self._base / MANIFEST), "a restart is due\n", "")]
+            if before.restart:
+                before._replace(restart="").save(self._manifest)
+            for path in unneeded:
+                remove(self._at(path))
+        due = "a restart is due\n"
+        noted = [Change(str(self._base / MANIFEST), due, "")] if before.restart else []
+        return noted + [Change(path, "installed\n", "") for path in unneeded]
 
     def uninstall(self, more: Iterable[str], *, write: bool) -> list[Change]:
         """Take everything away that the manifest names, what else is said, and the program."""
@@ -150,14 +168,40 @@ class Installation:
         return found and found._replace(path=file.path)
 
     def _stale(self, wanted: Wanted, before: Manifest) -> list[str]:
-        """Return what an earlier installation left: other versions, and files no longer shipped."""
-        base, kept = self._at(self._base), {wanted.version, "current", MANIFEST}
-        others = {path.name for path in base.glob("*")} - kept if base.is_dir() else set()
+        """Return what an earlier installation left: other versions, and files no longer shipped.
+
+        The version that the helper runs now is needed until another one was seen to run.
+        """
+        kept = {PREVIOUS, wanted.version, self._running_version(before)}
         gone = [path for path in before.paths if path not in wanted.paths]
         return [
-            *(str(self._base / name) for name in sorted(others)),
+            *(str(self._base / name) for name in self._others(kept)),
             *(path for path in gone if is_there(self._at(path))),
         ]
+
+    def _others(self, kept: set[str]) -> list[str]:
+        """Return the names of what is in the program's folder besides what is always there."""
+        names = {path.name for path in self._at(self._base).glob("*")}
+        return sorted(names - kept - {CURRENT, MANIFEST})
+
+    def _running_version(self, before: Manifest) -> str:
+        """Return the version that the helper runs, as far as that is known."""
+        previous = self.previous()
+        if previous is not None:
+            return previous.version
+        return "" if before.restart == self._boot else self.version
+
+    def _keep_what_runs(self, before: Manifest) -> None:
+        """Write down what the helper runs, unless that was done before, or it runs nothing."""
+        version = self._running_version(before)
+        program = read_tree(self._at(self._base / version)) if version else {}
+        if not program or is_there(self._previous):
+            return
+        paths = [path for path in before.paths if path != str(self._base / CURRENT)]
+        files = [file for path in paths if (file := self._found(File(path, "")))]
+        links = [Link(path, target) for path in paths if (target := read_link(self._at(path)))]
+        runs = Wanted(version, program, files, links)
+        write_file(self._previous, File(str(self._base / PREVIOUS), runs.text()))
 
     def _goal(self, before: Manifest, paths: list[str], *, restart: bool) -> Manifest:
         """Return the manifest that should be; a restart that was due before is so still."""

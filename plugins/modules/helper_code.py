@@ -12,11 +12,14 @@ version_added: 0.1.0
 description:
   - Writes the helper's program, which is the very code that the modules of this collection run,
     into a folder of its version below O(path), and switches the link C(current) there to it.
-    Folders of other versions are removed.
   - Writes the files and links around it that are asked for, such as the service's units.
+  - Where one of them is C(/usr/local/lib/systemd/catalog/vfio-powerd.catalog), the journal is told
+    of it, and told again when it is removed.
   - Keeps a list of all that it wrote, so that O(state=absent) takes away that and nothing else.
   - Remembers for as long as the host is up that the helper has to be restarted to run what was
-    written, until it is told that this was done.
+    written. With O(state=started) it is restarted and seen.
+  - Keeps what was installed before until then. If what took its place does not come up, it is put
+    back by itself and the helper is restarted with it.
   - Made for the role P(vfio.power.helper#role), which is what you want to use. It is not in the
     action group of the other modules.
 author:
@@ -34,16 +37,19 @@ options:
   state:
     description:
       - V(present) installs, V(absent) removes all that was installed.
-      - V(restarted) restarts nothing. It notes that the helper was restarted and runs what is
-        installed, so that RV(restart_due) is V(false) until something else is written.
+      - V(started) starts the service where it does not run, and restarts it where that is due. Then
+        it sees that the helper of the installed version answers, and holds what was held before.
+        No device notices a restart.
+      - If that is not so, V(started) puts back what was installed before, restarts the service with
+        it, and fails with the last lines of the helper's journal.
     type: str
-    choices: [present, restarted, absent]
+    choices: [present, started, absent]
     default: present
   python:
     description:
       - The Python that runs the helper, at least 3.9.
       - It is asked for its version and for what O(imports) lists.
-      - Used with O(state=present) only.
+      - Used with O(state=present), and to compile what O(state=started) puts back.
     type: path
     default: /usr/bin/python3
   imports:
@@ -116,6 +122,7 @@ options:
   root:
     description:
       - Where the host's root folder is seen from here. All paths are below it; O(python) is not.
+      - A helper below another root cannot be O(state=started).
     type: path
     default: /
 seealso:
@@ -133,19 +140,10 @@ EXAMPLES = r"""
     links:
       - path: /usr/local/sbin/vfio-powerctl
         target: /usr/local/lib/vfio-power/current/vfio-powerctl
-  register: installed
 
-- name: Restart the helper for it
-  ansible.builtin.systemd_service:
-    name: vfio-powerd.service
-    state: restarted
-    daemon_reload: true
-  when: installed.restart_due
-
-- name: Note that it was restarted
+- name: Have the helper run it, or what was installed before
   vfio.power.helper_code:
-    state: restarted
-  when: installed.restart_due
+    state: started
 
 - name: Remove it and what it stored
   vfio.power.helper_code:
@@ -194,11 +192,29 @@ restart_due:
   description:
     - Whether the helper has to be restarted to run what is installed, because its program or a file
       with O(files[].restart) was written by this run, or by an earlier one that was not followed by
-      O(state=restarted).
+      O(state=started).
     - A boot starts the helper anew, so that nothing of an earlier boot is due.
   returned: with O(state=present)
   type: bool
   sample: false
+restarted:
+  description: Whether the service was started or restarted, or would be in check mode.
+  returned: with O(state=started)
+  type: bool
+  sample: true
+put_back:
+  description:
+    - Whether what was installed before is installed again and was seen to run.
+  returned: with O(state=started), when the helper did not come up
+  type: bool
+  sample: true
+journal:
+  description: The last lines that the helper wrote which did not come up.
+  returned: with O(state=started), when the helper did not come up
+  type: list
+  elements: str
+  sample:
+    - "ImportError: cannot import name 'Loop'"
 python_version:
   description: The version of the Python that runs the helper.
   returned: with O(state=present)
@@ -213,6 +229,7 @@ missing:
 """
 
 import json
+import signal
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.power.plugins.module_utils._module import (
@@ -295,21 +312,69 @@ def install(module, installation):
         restart_for=[QUIRKS, *(file["path"] for file in files if file["restart"])],
     )
     changes, restart_due = installation.install(wanted, write=not module.check_mode)
-    if changes and not module.check_mode:
-        compile_program(module)
+    if not module.check_mode:
+        if changes:
+            compile_program(module, VERSION)
+        bring_catalog_up_to_date(module)
     facts = {"restart_due": restart_due, "python_version": python_version, "missing": missing}
     return changes, facts
 
 
-def compile_program(module):
+def start(module, installation):
+    """Have the helper run what is installed, or put back what was there before and fail."""
+    from ansible_collections.vfio.power.plugins.module_utils._service import Service
+    from ansible_collections.vfio.power.plugins.module_utils._upgrade import DidNotComeUp, Upgrade
+
+    if module.params["root"] != "/":
+        module.fail_json(
+            msg=f"root: {module.params['root']} is not the root of the running host, so the helper"
+            " in it cannot be started. Leave root out, or enable the helper by its links alone."
+        )
+    # A connection that is lost must not end it half way.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    service = Service(module.run_command)
+    upgrade = Upgrade(installation, service, lambda version: make_ready(module, version))
+    try:
+        started = upgrade.bring_up(write=not module.check_mode)
+    except DidNotComeUp as error:
+        module.fail_json(msg=str(error), journal=error.journal, put_back=error.put_back)
+    return started.changes, {"restarted": started.restarted}
+
+
+def make_ready(module, version):
+    """Do what the host needs for the program of a version that was just written."""
+    compile_program(module, version)
+    bring_catalog_up_to_date(module)
+
+
+def bring_catalog_up_to_date(module):
+    """Have the journal explain the entries of the helper that is installed, and no others.
+
+    That is for people who read it; the helper does not need it.
+    """
+    from pathlib import Path
+
+    from ansible_collections.vfio.power.plugins.module_utils._catalog import is_outdated, remaking
+
+    if not is_outdated(Path(module.params["root"])):
+        return
+    try:
+        status, _output, complaint = module.run_command(
+            remaking(module.params["root"]), handle_exceptions=False
+        )
+    except OSError as error:
+        status, complaint = 1, str(error)
+    if status:
+        module.warn(f"The catalog of the journal could not be updated: {complaint.strip()}")
+
+
+def compile_program(module, version):
     """Compile ahead for the chosen Python: the program itself never writes to its folder.
 
     A start takes half the time then. Sources are compared by hash, so an edited one still counts.
     """
-    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
-
     root = module.params["root"].rstrip("/")
-    folder = f"{root}{module.params['path']}/{VERSION}"
+    folder = f"{root}{module.params['path']}/{version}"
     compileall = ["compileall", "-q", "--invalidation-mode", "checked-hash", folder]
     module.run_command([module.params["python"], "-I", "-m", *compileall])
 
@@ -319,7 +384,7 @@ def main() -> None:
         argument_spec={
             "state": {
                 "type": "str",
-                "choices": ["present", "restarted", "absent"],
+                "choices": ["present", "started", "absent"],
                 "default": "present",
             },
             "python": {"type": "path", "default": "/usr/bin/python3"},
@@ -365,8 +430,10 @@ def main() -> None:
     try:
         if module.params["state"] == "absent":
             changes = installation.uninstall(module.params["also_remove"], write=write)
-        elif module.params["state"] == "restarted":
-            changes = installation.restarted(write=write)
+            if write:
+                bring_catalog_up_to_date(module)
+        elif module.params["state"] == "started":
+            changes, facts = start(module, installation)
         else:
             changes, facts = install(module, installation)
     except InputError as error:
@@ -375,7 +442,7 @@ def main() -> None:
     except OSError as error:
         fail_at(module, error)
     result = {
-        "changed": bool(changes),
+        "changed": bool(changes) or facts.get("restarted", False),
         "version": VERSION,
         "program": str(Path(module.params["path"]) / VERSION),
         "changed_paths": [change.path for change in changes],

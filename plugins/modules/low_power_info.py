@@ -151,6 +151,15 @@ helper:
       returned: always
       type: str
       sample: there is a file /etc/vfio-power/off
+    fdstore_ok:
+      description:
+        - Whether the service manager keeps a copy of every descriptor that the helper holds, so that
+          no device is moved when the helper dies. V(false) comes with the information V(not-kept).
+        - Null where it does not answer, where the service manager does not say, and while devices
+          are taken or let go.
+      returned: always
+      type: bool
+      sample: true
 devices:
   description:
     - The devices, in bus order.

@@ -5,11 +5,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .declared import DELAY, HELPER, main_rules
 from .dying import kills
+from .managed import ManagedHost
 from .sandbox import exposure
+from .upgrading import (
+    ASLEEP,
+    RAISES,
+    a_broken_update_is_taken_back,
+    an_update_moves_nothing,
+    unmoved,
+)
 
-LAB = {"shape": "small", "debian": "12"}
+LAB = {"shape": "standard", "debian": "12"}
 
 
 def test_the_main_job_is_done_there_too(converged):
@@ -37,3 +47,19 @@ def test_a_stranger_is_seen_and_the_device_goes_back(converged):
 
 def test_killed_at_any_moment_it_reaches_what_is_declared(converged):
     kills(converged, times=20)
+
+
+def test_an_update_moves_no_device_there_either(
+    converged: ManagedHost, collections: Path, tmp_path: Path
+) -> None:
+    converged.reaches("nic", "D3cold")
+    with unmoved(converged, *ASLEEP):
+        an_update_moves_nothing(converged, collections, tmp_path)
+
+
+def test_a_helper_that_raises_is_taken_back_there_too(
+    converged: ManagedHost, collections: Path, tmp_path: Path
+) -> None:
+    with unmoved(converged, *ASLEEP):
+        said = a_broken_update_is_taken_back(converged, collections, tmp_path, RAISES)
+    assert "was put back: it answers, and holds what was held." in said

@@ -21,7 +21,7 @@ DEATHS = {
     " systemctl set-property --runtime vfio-powerd MemoryMax=2M MemorySwapMax=0;"
     ' until dmesg | grep -q "out of memory: Killed process $pid ";'
     " do vfio-powerctl list >/dev/null; done;"
-    " systemctl set-property --runtime vfio-powerd MemoryMax=128M",
+    " rm -r /run/systemd/system.control; systemctl daemon-reload",
 }
 
 
@@ -40,6 +40,27 @@ def test_no_device_moves_when_the_helper_dies(main: ManagedHost, way: str) -> No
     assert kept(main) == store
     answer = main.info()
     assert not answer["drifted"], answer["drift"]
+    assert answer["helper"]["fdstore_ok"] is True
+
+
+DROP_IN = "/run/systemd/system/vfio-powerd.service.d"
+
+
+def test_descriptors_that_are_not_kept_are_told(main: ManagedHost) -> None:
+    cards = " ".join(main.address(card) for card in CARDS)
+    again = f"vfio-powerctl release {cards} --holder test && vfio-powerctl reclaim {cards}"
+    again = f"systemctl daemon-reload && {again}"
+    few = "printf '[Service]\\nFileDescriptorStoreMax=7\\n'"
+    try:
+        main.lab.ssh(f"mkdir {DROP_IN} && {few} > {DROP_IN}/few.conf && {again}")
+        answer = main.info()
+        assert answer["helper"]["fdstore_ok"] is False
+        (drift,) = [it for it in answer["drift"] if it["code"] == "not-kept"]
+        assert "of 20 descriptors of the helper the service manager keeps 7" in drift["message"]
+        assert not answer["drifted"]
+    finally:
+        main.lab.ssh(f"rm -r {DROP_IN} && {again}")
+    assert main.info()["helper"]["fdstore_ok"] is True
 
 
 def test_a_wake_while_nobody_was_there_is_counted(main: ManagedHost) -> None:
@@ -72,6 +93,7 @@ def test_devices_sleep_on_while_the_host_suspends_and_resumes_its_devices(
     assert not any(main.openable(card) for card in CARDS)
     answer = main.info()
     assert not answer["drifted"], answer["drift"]
+    assert answer["helper"]["fdstore_ok"] is True
 
 
 def test_a_stop_lets_all_devices_go_side_by_side(main: ManagedHost) -> None:

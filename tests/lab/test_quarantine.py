@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from .declared import GRACE, main_rules
 from .dying import uptime
 from .managed import ManagedHost
+from .watching import sleeping_on
 
 LAB = {"shape": "small"}
+GIVEN_UP_WITHIN = 300  # seconds; the kernel asks a lost device a minute long, after each reset
 
 CARDS = ("nic", "disk", "rng")
 OFF = "/etc/vfio-power/off"
@@ -42,6 +44,20 @@ def beyond_reach(host: ManagedHost, card: str) -> Iterator[None]:
         for buses in (("fe", "fe"), numbers)
     )
     host.lab.ssh(f"setpci -s {port} {nowhere}")
+    try:
+        yield
+    finally:
+        host.lab.ssh(f"setpci -s {port} {back}", timeout=GIVEN_UP_WITHIN)
+
+
+@contextmanager
+def errors_passed_on(host: ManagedHost, card: str) -> Iterator[None]:
+    """Have a card's port pass on errors, which the emulator does by these bits alone."""
+    (port,) = host.ports(card)
+    registers = ("COMMAND", "BRIDGE_CONTROL")
+    before = host.lab.ssh(f"setpci -s {port} {' '.join(registers)}").stdout.split()
+    back = " ".join(f"{register}={was}" for register, was in zip(registers, before, strict=True))
+    host.lab.ssh(f"setpci -s {port} COMMAND=100:100 BRIDGE_CONTROL=2:2")
     try:
         yield
     finally:
@@ -127,3 +143,22 @@ class TestLostDevices:
         assert main.openable("nic")
         main.ctl(f"clear {address}")
         all_asleep(main)
+
+
+class TestErrors:
+    def test_a_device_with_an_uncorrectable_error_is_let_go_until_it_is_cleared(self, main):
+        address = main.address("nic")
+        error = "pcie_aer_inject_error port-nic COMP_ABORT"  # what its port says of a lost answer
+        with sleeping_on(main, "disk", "rng"):
+            with errors_passed_on(main, "nic"):
+                told = main.lab.qmp("human-monitor-command", command_line=error)
+                assert told.startswith("OK"), told
+                main.lab.wait_for(lambda: main.openable("nic"), 30, "the device to be let go")
+            assert main.codes("nic") == {"quarantined": "drift"}
+            assert "uncorrectable error" in main.ctl(f"show {address}").stdout
+            refused = main.ctl(f"reclaim {address}", check=False)
+            assert refused.returncode == 1
+            assert f"vfio-powerctl clear {address}" in refused.stderr
+            main.ctl(f"clear {address}")
+        all_asleep(main)
+        assert not main.info()["drifted"]

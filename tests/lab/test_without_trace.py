@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .conftest import OneLab
+from .guests import guest
 from .managed import ManagedHost
 from .watching import everything
 
@@ -24,9 +25,16 @@ def test_removal_lets_all_go_and_leaves_nothing(main: ManagedHost, one_lab: OneL
     main.lab.ssh(MODULE)  # a package stays: others may use it by now
     units = main.lab.ssh("systemctl list-unit-files 'vfio-power*' --no-legend", check=False)
     assert units.stdout == ""
+    explained = main.lab.ssh("journalctl --dump-catalog").stdout
+    assert "Defined-By: systemd" in explained
+    assert "vfio" not in explained
     cards = ("nic", "disk", "rng", "spare")
     assert main.openable(*cards)
     assert {it.power_state for it in main.seen(*cards).values()} == {"D0"}
+    with guest(main, "nic"):
+        took = main.unbind("disk")
+    main.probe("disk")
+    assert took < 1, f"the unbind took {took:.1f} s"
     again = main.play("vfio.power.remove", vfio_power_hosts="lab")
     assert again.status == 0, again.output
     assert again.changed == 0

@@ -23,6 +23,7 @@ INSTALLED = (
     "/etc/systemd/system/vfio-powerd.socket",
     "/etc/systemd/system/multi-user.target.wants/vfio-powerd.service",
     "/etc/systemd/system/sockets.target.wants/vfio-powerd.socket",
+    "/usr/local/lib/systemd/catalog/vfio-powerd.catalog",
     "/usr/local/lib/vfio-power/current",
     "/usr/local/lib/vfio-power/installed.json",
     "/usr/local/sbin/vfio-powerctl",

@@ -11,8 +11,9 @@ from typing import Callable, NamedTuple, Optional
 
 from ..think.select import asks_udev
 from ..touch.client import Client
-from ..touch.helper import CODE
+from ..touch.helper import CODE, Count
 from ..touch.look import SETTLE, look
+from ..touch.manager import stored
 from ..touch.quirks import Loaded as KnownBad
 from ..touch.quirks import load as load_quirks
 from ..touch.store import FOLDER, Loaded, Store
@@ -42,6 +43,7 @@ class Ground(NamedTuple):
     ticks: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     known_bad: Callable[[], KnownBad] = load_quirks
+    stored: Count = stored
 
     def look(
         self,
@@ -65,6 +67,7 @@ class Ground(NamedTuple):
             now=self.clock(),
             settle=settle,
             known_bad=self.known_bad,
+            stored=self.stored,
         )
 
     def need_udev(self, declaration: Declaration) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Optional
 
 from ..words.address import PciAddress
-from ..words.declaration import Rule
-from ..words.facts import Identity
 from ..words.mode import Mode
+from ..words.report import Quarantined
 from .pausing import Pausing
 from .quarantine import Quarantine
+from .table import Table
 
 
 class Bars:
@@ -28,11 +28,14 @@ class Bars:
         """Say in a sentence each which files could not be used."""
         return " ".join(filter(None, (self.quarantine.damaged, self.pausing.damaged)))
 
-    def against(
-        self, address: PciAddress, identity: Optional[Identity], rule: Optional[Rule]
-    ) -> bool:
+    def distrusted(self, address: PciAddress, table: Table) -> Optional[Quarantined]:
+        """Say why the card that is at an address now is in quarantine, or None."""
+        return self.quarantine.of(address, table.identity(address))
+
+    def against(self, address: PciAddress, table: Table) -> bool:
         """Tell whether the device is not to be held."""
-        if self.pausing.reason or self.quarantine.of(address, identity):
+        if self.pausing.reason or self.distrusted(address, table):
             return True
+        rule = table.rule(address)
         wants_low_power = rule is not None and rule.mode is not Mode.NONE
         return wants_low_power and address in self.unsupported

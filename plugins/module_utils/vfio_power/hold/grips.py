@@ -88,12 +88,11 @@ class Grips:
                 descriptor.close()  # two copies of one
             parts.setdefault(keepsake, descriptor)
         grips: dict[PciAddress, Grip] = {}
-        for device in whole(parts):
+        for address, device in whole(parts).items():
             if device.group not in self._shared:
                 way_in = self._way_in_again(device, parts.pop(device.shared))
                 self._shared[device.group] = _Shared(way_in)
-            grip = self._again(device, parts)
-            grips[grip.device.address] = grip
+            grips[address] = self._again(address, device, parts)
         rest = {keepsake.group: ExitStack() for keepsake in parts}
         for group, closing in rest.items():
             closing.callback(self._see_it_free, group)
@@ -102,10 +101,9 @@ class Grips:
             rest[keepsake.group].callback(self._store.forget, [keepsake.name()])
         return grips, rest
 
-    def _again(self, device: Keepsake, parts: dict[Keepsake, OwnedFd]) -> Grip:
-        assert device.address is not None  # whole() returns devices
+    def _again(self, address: PciAddress, device: Keepsake, parts: dict[Keepsake, OwnedFd]) -> Grip:
         node = Node(self._kernel, parts.pop(device).steal())
-        opened = Device(device.address, self._kernel, node)
+        opened = Device(address, self._kernel, node)
         counters = Counters(*(parts.pop(device._replace(part=part)) for part in COUNTERS))
         grip = Grip(opened, counters, device.group, device.backend)
         grip.taken_over()

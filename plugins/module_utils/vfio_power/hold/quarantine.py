@@ -13,7 +13,7 @@ from ..words.address import PciAddress
 from ..words.facts import Identity
 from ..words.report import Quarantined
 from .marks import Marks
-from .surroundings import Surroundings
+from .surroundings import Listener, Surroundings
 
 
 class Quarantine:
@@ -23,7 +23,7 @@ class Quarantine:
         self,
         desk: Surroundings,
         file: DistrustFile,
-        listener: Callable[[PciAddress, str, str], None],
+        listener: Listener,
         unwritten: Callable[[OSError], None],
     ) -> None:
         self.damaged = ""
@@ -42,6 +42,7 @@ class Quarantine:
             message = f"{address}: the host died while this device was armed"
             why = Quarantined("quarantined", message, self._desk.clock())
             self._devices[address] = Distrusted(address, mark.identity, why)
+            self._listener(address, "quarantined", message)
         if left:
             try:
                 self._file.save(self._devices.values())
@@ -69,14 +70,28 @@ class Quarantine:
         self._listener(address, "quarantined", why.message)
         self._save()
 
-    def clear(self, addresses: Iterable[PciAddress]) -> list[PciAddress]:
-        """Let devices out; return those that were in."""
-        cleared = [address for address in addresses if self._devices.pop(address, None)]
-        for address in cleared:
-            self._listener(address, "cleared", "")
+    def clear(
+        self, addresses: Iterable[PciAddress], done: Callable[[Optional[Exception]], None]
+    ) -> None:
+        """Let devices out; in force once that is on disk."""
+        cleared = {it: self._devices[it] for it in set(addresses) & self._devices.keys()}
+        left = [it for it in self._devices.values() if it.address not in cleared]
+
+        def stored(_none: None, error: Optional[Exception]) -> None:
+            if error is None:
+                self.damaged = ""
+                for address, device in sorted(cleared.items()):
+                    if self._devices.get(address) is device:  # and not in for a new reason
+                        del self._devices[address]
+                        self._listener(address, "cleared", "")
+                if list(self._devices.values()) != left:
+                    self._save()  # others came in meanwhile, and wrote down those that leave
+            done(error)
+
         if cleared:
-            self._save()
-        return cleared
+            self._desk.submit("quarantine", lambda: self._file.save(left), stored)
+        else:
+            done(None)
 
     def mend(self) -> None:
         """Write what is known in the place of a file that was damaged."""

@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Callable, Optional, Protocol, TypeVar
 
+from ..words.address import PciAddress
 from ..words.descriptor import OwnedFd
 
 T = TypeVar("T")
+
+Listener = Callable[[PciAddress, str, str], None]
+"""Hears what happened to a device: which one, the event, and the detail of it."""
 
 
 class Timer(Protocol):

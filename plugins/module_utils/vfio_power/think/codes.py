@@ -43,6 +43,7 @@ CODES = {
     "waiting": INFO,
     "no-power-management": INFO,
     "helper-outdated": INFO,
+    "not-kept": INFO,
     "hold-saves-nothing": INFO,
 }
 

@@ -28,6 +28,8 @@ class HostCase(NamedTuple):
     paused: str = ""  # why the helper stands back
     workers: int = 0
     stuck: int = 0  # workers that hang in the kernel
+    kept: int = 0  # descriptors that the service manager should keep for the helper
+    stored: Optional[int] = None  # those it does keep; None: not known
 
 
 def judge_host(case: HostCase) -> list[Drift]:
@@ -37,6 +39,7 @@ def judge_host(case: HostCase) -> list[Drift]:
         _api_mismatch(case) or _outdated(case),
         _stuck(case),
         _paused(case),
+        _not_kept(case),
         _damaged(case),
         _quirks_damaged(case),
     )
@@ -89,6 +92,19 @@ def _paused(case: HostCase) -> Optional[Drift]:
         return None
     message = f"the helper is paused, it holds nothing and takes nothing: {case.paused}"
     return found("paused", message, "When that is over: vfio-powerctl resume")
+
+
+def _not_kept(case: HostCase) -> Optional[Drift]:
+    if case.stored is None or case.stored >= case.kept:
+        return None
+    message = (
+        f"of {case.kept} descriptors of the helper the service manager keeps {case.stored}:"
+        " devices are reset and left to the kernel's own rule if the helper dies"
+    )
+    hint = (
+        "Say why: journalctl -u vfio-powerd.service. A device that is let go and taken is kept anew"
+    )
+    return found("not-kept", message, hint)
 
 
 def _damaged(case: HostCase) -> Optional[Drift]:

@@ -61,12 +61,13 @@ def parse_name(name: str) -> Keepsake:
     return Keepsake(part, address, _BACKENDS[letter], int(group))
 
 
-def whole(kept: Collection[Keepsake]) -> list[Keepsake]:
+def whole(kept: Collection[Keepsake]) -> dict[PciAddress, Keepsake]:
     """Return the devices of which everything is there, what they share included."""
-    return [
-        device
+    return {
+        device.address: device
         for device in kept
-        if device.part == DEVICE
+        if device.address is not None
+        and device.part == DEVICE
         and all(device._replace(part=part) in kept for part in COUNTERS)
         and device.shared in kept
-    ]
+    }

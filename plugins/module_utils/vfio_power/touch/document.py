@@ -50,6 +50,7 @@ def helper_document(view: HostView) -> Document:
         "version": helper.version or None,
         "api_revision": helper.api_revision,
         "paused": helper.paused or None,
+        "fdstore_ok": helper.fdstore_ok,
     }
 
 

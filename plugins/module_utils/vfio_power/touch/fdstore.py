@@ -4,7 +4,7 @@
 """The service manager's descriptor store: what it keeps for us over a crash or a restart.
 
 The protocol has no reply. What should be kept is counted here; what is kept, the manager tells
-those who ask it (NFileDescriptorStore), and the helper itself asks nobody.
+those who ask it (manager.py), and the helper itself asks nobody.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from ..think.drift import ABSENT, DOWN, RUNNING
 from ..think.wire import Fields, report_from_json
@@ -30,13 +30,20 @@ class Answer(NamedTuple):
     damaged: str = ""
 
 
-def ask(client: Optional[Client], code: str = CODE) -> Answer:
-    """Ask the helper, or say why it cannot be asked; never raises."""
+Count = Callable[[], Optional[int]]
+
+
+def ask(client: Optional[Client], code: str = CODE, stored: Optional[Count] = None) -> Answer:
+    """Ask the helper, or say why it cannot be asked; never raises.
+
+    ``stored`` says how many descriptors the service manager keeps for it (touch/manager.py).
+    """
     installed = DOWN if os.path.exists(code) else ABSENT
     if client is None:
         return Answer(HelperView(installed))
     try:
-        return _answer(client)
+        answer = _answer(client)
+        return _compared(client, answer, stored) if stored else answer
     except NotAllowed as error:
         return Answer(HelperView("unknown", trouble=str(error)))
     except NoHelper as error:
@@ -61,5 +68,25 @@ def _answer(client: Client) -> Answer:
     answer = Fields(client.call("List"), "answer")
     reports = answer.each("devices", report_from_json)
     holds = {report.address: report for report in reports}
-    helper = helper._replace(answered=True, generation=answer.optional("generation", int))
+    helper = helper._replace(
+        answered=True,
+        generation=answer.optional("generation", int),
+        kept=status.optional("kept", int),
+    )
     return Answer(helper, holds, answer.get("damaged", str, ""))
+
+
+def _compared(client: Client, answer: Answer, stored: Count) -> Answer:
+    """Add what is stored. Both numbers move while devices are taken or let go: no word then."""
+    if answer.helper.kept is None or _any_moves(answer):
+        return answer
+    helper = answer.helper._replace(stored=stored())
+    if helper.fdstore_ok is False:
+        again = _answer(client)
+        if again.helper.kept != helper.kept or _any_moves(again):
+            return answer
+    return answer._replace(helper=helper)
+
+
+def _any_moves(answer: Answer) -> bool:
+    return any(report.running for report in answer.holds.values())

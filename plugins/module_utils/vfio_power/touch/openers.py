@@ -16,6 +16,11 @@ from ..words.facts import Facts
 from .view import Opener
 
 NODES = "/dev/vfio/"
+_DETACHED = "/vfio/"
+"""How the nodes begin that were opened below a /dev of whose mount namespace nobody is left.
+
+So the kernel shows what a helper in a sandbox has from the one before it.
+"""
 
 
 MANAGER = 1
@@ -61,6 +66,8 @@ def _nodes(folder: str) -> Iterator[str]:
             continue
         if target.startswith(NODES):
             yield target
+        elif target.startswith(_DETACHED):
+            yield NODES + target[len(_DETACHED) :]
 
 
 def _command(path: str) -> str:

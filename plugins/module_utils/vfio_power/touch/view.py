@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One picture of a host: everything declared, held and seen of it, as values.
 
-look.py takes the picture, document.py writes it down for machines.
+look.py takes the picture, judging.py says what differs in it, and document.py writes it down for
+machines.
 """
 
 from __future__ import annotations
@@ -41,12 +42,21 @@ class HelperView(NamedTuple):
     paused: str = ""  # why it holds nothing and takes nothing
     workers: int = 0
     stuck: int = 0  # workers that hang in the kernel
+    kept: Optional[int] = None  # descriptors that the service manager should keep for it
+    stored: Optional[int] = None  # those it does keep; None: it does not say, or they are moving
     trouble: str = ""  # why it could not be asked, as a sentence with a next step
 
     @property
     def holds_known(self) -> bool:
         """Tell whether it is known what is held: where there is no helper, nothing is."""
         return self.answered or self.state == "absent"
+
+    @property
+    def fdstore_ok(self) -> Optional[bool]:
+        """Tell whether the service manager keeps all that the helper would need to go on."""
+        if self.kept is None or self.stored is None:
+            return None
+        return self.stored >= self.kept
 
 
 class DeviceView(NamedTuple):

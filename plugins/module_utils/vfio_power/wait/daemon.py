@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Optional
 
 from ..hold.bars import Bars
 from ..hold.errands import Errands
@@ -21,10 +21,10 @@ from ..hold.keeper import Keeper
 from ..hold.marks import Marks
 from ..hold.pausing import Pausing
 from ..hold.quarantine import Quarantine
-from ..hold.surroundings import DescriptorStore, Timer
+from ..hold.surroundings import DescriptorStore
 from ..hold.table import Tables
 from ..hold.windows import Windows
-from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whole
+from ..think.entries import OF_DEVICES, fields_of, text_of
 from ..touch.distrust import DistrustFile
 from ..touch.fdstore import FdStore
 from ..touch.graces import Graces
@@ -41,108 +41,23 @@ from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import Uevents, UeventsLost, described
 from ..words.address import PciAddress
-from ..words.errors import InputError, VfioPowerError
+from ..words.errors import InputError
 from ..words.version import VERSION
-from .journal import ERROR, INFO, NOTICE, WARNING, tell, tell_failure
+from .around import Around, boot_time, dice
+from .boot import boot_id, first_start_in_this_boot
+from .journal import complain, tell, tell_failure, write
 from .loop import Loop
 from .server import Server
 from .service import Service
+from .settings import settings_from
 from .slept import SystemSleep
-from .steward import Settings, Steward, first_start_in_this_boot
+from .standing import Standing
+from .steward import Steward
 from .systemd import Notifier, handed_over
-from .workers import Outcome, Workers
+from .workers import Workers
 
-T = TypeVar("T")
 REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
 WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
-_LOUD = {
-    "refused": (WARNING, "{detail}"),
-    "stuck": (WARNING, "{detail}"),
-    "quarantined": (WARNING, "{detail}; it is not taken again before it is cleared"),
-    "cleared": (NOTICE, "{address}: is trusted again"),
-    "requested": (NOTICE, "{address}: somebody else wants it"),
-    "breaker-open": (WARNING, "{address}: a storm of {detail}"),
-    "breaker-half-open": (NOTICE, "{address}: tried again after a storm of {detail}"),
-    "breaker-closed": (NOTICE, "{address}: the storm of wakes is over"),
-}
-"""What the journal is told of. Wakes are not in it: there may be many."""
-
-
-def _uptime() -> float:
-    """Return seconds since the boot, those included that the host slept through."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _chance() -> float:
-    """Return a number from 0 to 1; the random module would bring megabytes for it."""
-    return int.from_bytes(os.urandom(4), "little") / 0xFFFFFFFF
-
-
-class Around:
-    """The surroundings of hold/: this loop, these workers, these clocks and dice."""
-
-    def __init__(
-        self,
-        loop: Loop,
-        workers: Workers,
-        uptime: Callable[[], float],
-        chance: Callable[[], float],
-    ) -> None:
-        self._loop = loop
-        self._workers = workers
-        self.uptime = uptime
-        self.chance = chance
-
-    def clock(self) -> float:
-        """Return seconds since the epoch."""
-        return time.time()
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back once, in the loop's thread."""
-        return self._loop.call_in(seconds, callback)
-
-    def submit(
-        self,
-        key: str,
-        work: Callable[[], T],
-        done: Callable[[Optional[T], Optional[Exception]], None],
-        begun: Optional[Callable[[], None]] = None,
-    ) -> None:
-        """Run work in a worker and hand its beginning and end to the loop's thread."""
-
-        def ended(outcome: Outcome[T]) -> None:
-            error = outcome.error
-            if error is not None and not isinstance(error, Exception):
-                raise error
-            if error is not None and not isinstance(error, VfioPowerError):
-                tell_failure(error)  # with the way to it; what is answered is shorter
-            done(outcome.value, error)
-
-        self._workers.submit(key, work, ended, begun)
-
-    def watch(self, fd: int, callback: Callable[[], None]) -> None:
-        """Call back while the descriptor is readable."""
-        self._loop.watch(fd, callback)
-
-    def unwatch(self, fd: int) -> None:
-        """Stop watching."""
-        self._loop.unwatch(fd)
-
-
-def settings_from(environ: Mapping[str, str]) -> Settings:
-    """Read the unit's settings; what is not set keeps its default. May raise InputError."""
-    problems: Problems = []
-    wanted = Settings()._asdict()
-    for name, default in wanted.items():
-        place = f"VFIO_POWER_{name.upper()}"
-        given = environ.get(place, default)
-        if name == "workers":
-            wanted[name] = read_whole(given, place, problems, least=1)
-        else:
-            wanted[name] = read_seconds(given, place, problems, 0.0, MOST_SECONDS)
-    if problems:
-        raise InputError(problems)
-    return Settings(**wanted)
 
 
 class Daemon:
@@ -160,8 +75,8 @@ class Daemon:
         sysfs: Sysfs,
         dev: str = "/dev",
         clock: Callable[[], float] = time.monotonic,
-        uptime: Callable[[], float] = _uptime,
-        chance: Callable[[], float] = _chance,
+        uptime: Callable[[], float] = boot_time,
+        chance: Callable[[], float] = dice,
         etc: str = ETC,
     ) -> None:
         settings = settings_from(environ)
@@ -177,7 +92,7 @@ class Daemon:
         self._kept = list(kept)
         around = Around(self.loop, self.workers, uptime, chance)
         desk = Around(self.loop, self.clerk, uptime, chance)
-        state, boot = environ.get("STATE_DIRECTORY", STATE), _boot_id(environ)
+        state, boot = environ.get("STATE_DIRECTORY", STATE), boot_id(environ)
         marks = Marks(desk, MarkFiles(state, self._run), boot)
         quarantine = Quarantine(desk, DistrustFile(state), self._happened, _quarantine_unwritten)
         errands = Errands(sysfs, self._grips, marks, dev)
@@ -192,10 +107,10 @@ class Daemon:
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
         )
+        self._standing = Standing(self.keeper, manager)
         about = {"boot_id": boot, "workers": settings.workers, "pid": os.getpid()}
         self.service = Service(self.keeper, self.steward, about, lambda: store.count, self._changed)
         self.server: Optional[Server] = None
-        self._status = ""
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. What is held then stays with the service manager."""
@@ -236,29 +151,15 @@ class Daemon:
         self._kept.clear()
         self.keeper.take_over(grips, rest)
         if grips or rest:
-            tell(INFO, f"{len(grips)} devices were held on, {len(rest)} groups are let go")
+            tell("held-on", f"{len(grips)} devices were held on, {len(rest)} groups are let go")
 
     def _ready(self) -> None:
         # Not before: an answer from an empty table would be believed.
         self.server = Server(self.loop, self._listener, self.service.methods())
-        self._status = self._standing()
-        tell(INFO, f"vfio-powerd {VERSION} is ready: {self._status}")
-        self._manager.ready(self._status)
+        self._standing.ready(f"vfio-powerd {VERSION}")
 
     def _changed(self) -> None:
-        """Say how the helper stands as a whole, if it is news."""
-        before, self._status = self._status, self._standing()
-        if self._status != before:
-            tell(INFO, self._status)
-            self._manager.status(self._status)
-
-    def _standing(self) -> str:
-        reason, jobs = self.keeper.bars.pausing.reason, self.keeper.jobs
-        if jobs.all_stuck:
-            return f"all {jobs.workers} workers hang in the kernel: no device can be moved"
-        if reason:
-            return f"paused, nothing is held: {reason}"
-        return f"{len(self.keeper.table.known)} devices declared"
+        self._standing.changed()
 
     def _show_life(self) -> None:
         """Tell the manager that the loop turns, from within it and nowhere else.
@@ -267,7 +168,7 @@ class Daemon:
         """
         self._manager.alive()
         if self._system_sleep.happened():
-            tell(INFO, "the host slept: looking at the devices that may sleep")
+            tell("host-slept", "the host slept: looking at the devices that may sleep")
             self.keeper.after_system_sleep()
         self.loop.call_in(self._manager.patience / 2, self._show_life)
 
@@ -279,9 +180,11 @@ class Daemon:
             self.steward.look_soon()
 
     def _happened(self, address: PciAddress, event: str, detail: str) -> None:
-        if event in _LOUD:
-            priority, text = _LOUD[event]
-            tell(priority, text.format(address=address, detail=detail))
+        entry = OF_DEVICES.get(event)
+        if entry is not None:
+            report, rule = self.keeper.report(address), self.keeper.table.rule(address)
+            text = text_of(entry, address, detail)
+            write(event, entry, text, fields_of(event, report, rule))
         self.service.happened(address, event, detail)
 
 
@@ -291,16 +194,16 @@ def main() -> int:
     try:
         uevents = Uevents()
     except ImportError:
-        tell(ERROR, "pyudev is missing for this Python: install the package python3-pyudev")
+        complain("pyudev is missing for this Python: install the package python3-pyudev")
         return 1
     manager = Notifier(environ)
     try:
         handed = handed_over(environ)
     except ValueError as error:
-        tell(ERROR, f"the service manager keeps a descriptor for another version: {error}")
+        complain(f"the service manager keeps a descriptor for another version: {error}")
         return 1  # it keeps them all; to be started again, perhaps as that version
     if len(handed.sockets) != 1:
-        tell(ERROR, "vfio-powerd is started by systemd: systemctl start vfio-powerd.socket")
+        complain("vfio-powerd is started by systemd: systemctl start vfio-powerd.socket")
         return 1
     store = FdStore(manager.path, _not_kept)
     store.kept_before(keepsake.name() for keepsake, _descriptor in handed.kept)
@@ -308,7 +211,7 @@ def main() -> int:
     try:
         daemon = Daemon(listener, uevents, Linux(), environ, manager, store, handed.kept, Sysfs())
     except InputError as error:
-        tell(ERROR, f"{error}; the role vfio.power.helper writes that into vfio-powerd.service")
+        complain(f"{error}; the role vfio.power.helper writes that into vfio-powerd.service")
         return 1
     try:
         daemon.run()
@@ -318,21 +221,9 @@ def main() -> int:
 
 
 def _not_kept(error: OSError) -> None:
-    tell(WARNING, f"the service manager does not keep our descriptors: {error}")
+    tell("not-kept", f"the service manager does not keep our descriptors: {error}")
 
 
 def _quarantine_unwritten(error: OSError) -> None:
     reason = f"{error.filename}: {error.strerror}"
-    tell(ERROR, f"{reason}. The quarantine is in force, but forgotten if the helper restarts")
-
-
-def _boot_id(environ: Mapping[str, str]) -> str:
-    """Return what tells this boot from others; in its sandbox the helper has to be told."""
-    told = environ.get("BOOT_ID", "")
-    if not told:
-        try:
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-                told = file.read().strip()
-        except OSError:
-            return ""
-    return told.replace("-", "")  # the kernel writes it with, the manager without
+    tell("unwritten", f"{reason}. The quarantine is in force, but forgotten if the helper restarts")

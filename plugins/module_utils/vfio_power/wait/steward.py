@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, Optional
 
 from ..hold.keeper import Keeper
 from ..hold.lending import Lending
@@ -22,7 +22,8 @@ from ..touch.leases import Leases
 from ..touch.udev import Uevent
 from ..words.address import PciAddress
 from ..words.declaration import Declaration
-from .journal import ERROR, INFO, WARNING, tell
+from .journal import tell
+from .settings import Settings
 
 STOP_WITHIN = 60.0
 """Seconds that devices get to be let go when the helper stops."""
@@ -33,15 +34,6 @@ MOMENT = 0.1
 
 _GOES = ("unbind", "remove")
 _CHANGES = ("bind", "add", *_GOES)
-
-
-class Settings(NamedTuple):
-    """What the unit's environment says; seconds, and a number of threads."""
-
-    boot_grace: float = 60.0
-    rebind_delay: float = 60.0
-    quiet_time: float = 30.0
-    workers: int = 16
 
 
 class Steward:
@@ -82,7 +74,7 @@ class Steward:
         """
         self.lending.restore()
         if self.lending.damaged:
-            tell(WARNING, self.lending.damaged)
+            tell("damaged", self.lending.damaged)
 
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
             take_over()
@@ -136,7 +128,7 @@ class Steward:
 
     def let_all_go(self, gone: Callable[[], None]) -> None:
         """Let every device go, side by side, take none any more, then say so."""
-        tell(INFO, f"letting {len(self._keeper.held())} devices go")
+        tell("stopping", f"letting {len(self._keeper.held())} devices go")
         self._keeper.let_all_go(partial(self._wipe_marks, gone), STOP_WITHIN)
 
     def _wipe_marks(self, wiped: Callable[[], None]) -> None:
@@ -189,36 +181,19 @@ class Steward:
         try:
             self._graces.save(self._keeper.permits.left())
         except OSError as error:
-            tell(WARNING, f"{error}: graces end if the helper restarts")
+            tell("unwritten", f"{error}: graces end if the helper restarts")
 
     def _installed(self, table: Optional[Table], error: Optional[Exception]) -> None:
         if table is None:
-            tell(ERROR, f"the declaration could not be resolved: {error}")
+            tell("unresolved", f"the declaration could not be resolved: {error}")
             return
         if table.damaged:
-            tell(WARNING, table.damaged)
+            tell("damaged", table.damaged)
         if table.known_bad.damaged:
-            tell(WARNING, table.known_bad.damaged)
+            tell("damaged", table.known_bad.damaged)
         self._keeper.install(table)
 
 
 def _leases_unwritten(error: OSError) -> None:
     reason = f"{error.filename}: {error.strerror}"
-    tell(ERROR, f"{reason}. Leases are in force, but forgotten if the helper restarts")
-
-
-def first_start_in_this_boot(run_folder: str) -> bool:
-    """Leave a mark in the run folder, which ends with the boot; tell whether it was new.
-
-    One that cannot be left counts as new: a grace too many is the safe side.
-    """
-    mark = f"{run_folder}/started"
-    try:
-        with open(mark, "xb"):
-            return True  # empty: what it says, it says by being there, and that needs no room
-    except FileExistsError:
-        return False
-    except OSError as error:
-        reason = f"{mark}: {error.strerror}"
-        tell(WARNING, f"{reason}. This start counts as the first one in this boot")
-        return True
+    tell("unwritten", f"{reason}. Leases are in force, but forgotten if the helper restarts")

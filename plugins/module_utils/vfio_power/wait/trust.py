@@ -33,11 +33,19 @@ class Trust:
     def clear(self, call: Call) -> None:
         """Let devices out of quarantine, and take those that are declared."""
         addresses = addresses_of(Fields(call.parameters, "parameters"))
+        quarantine = self._keeper.bars.quarantine
+        inside = quarantine.addresses() & set(addresses)
 
         def begin() -> None:
-            self._keeper.trust(addresses)
+            self._keeper.trust(inside)
 
-        answer_when_settled(self._keeper, call, addresses, TAKE_WITHIN, begin)
+        def stored(error: Optional[Exception]) -> None:
+            if error is not None:
+                explain(call, error, "the quarantine")
+                return
+            answer_when_settled(self._keeper, call, addresses, TAKE_WITHIN, begin)
+
+        quarantine.clear(inside, stored)
 
     def pause(self, call: Call) -> None:
         """Let everything go and take nothing, also after a reboot."""

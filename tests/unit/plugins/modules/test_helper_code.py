@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils import _files, _installation, _program
 from ansible_collections.vfio.power.plugins.module_utils._files import File, Link
-from ansible_collections.vfio.power.plugins.module_utils._installation import (
-    Installation,
-    Wanted,
-)
+from ansible_collections.vfio.power.plugins.module_utils._installation import Installation
 from ansible_collections.vfio.power.plugins.module_utils._manifest import this_boot
+from ansible_collections.vfio.power.plugins.module_utils._wanted import Wanted
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.quirks import SHIPPED
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import load
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
@@ -27,6 +25,7 @@ PROGRAM = Path(_program.__file__).parent / "vfio_power"
 
 UNIT = File("/etc/systemd/system/some.service", "[Unit]\n")
 COMMAND = Link("/usr/local/sbin/some", "/opt/some/current/some")
+PAGE = File("/usr/local/share/man/man8/some.8", "page\n")
 
 
 @pytest.fixture
@@ -59,9 +58,23 @@ def restart_due(root, *, write=True, boot="this boot", **what):
     return installation(root, boot).install(wanted(**what), write=write).restart_due
 
 
+def seen(root, *, write=True):
+    """Note that the helper runs what is installed; return the paths that changed."""
+    return {change.path for change in installation(root).seen(write=write)}
+
+
 def uninstall(root, *more, write=True):
     """Remove it; return the paths that changed."""
     return {change.path for change in installation(root).uninstall(more, write=write)}
+
+
+def contents_of(root):
+    """Return every file with what is in it, and every link with where it points."""
+    return {
+        path: os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
 
 
 def everything_in(root):
@@ -109,12 +122,88 @@ def test_looking_what_would_be_installed_writes_nothing(root):
     assert everything_in(root) == before
 
 
-def test_the_link_follows_the_version_and_the_older_one_goes(root):
+def test_the_link_follows_the_version_and_the_older_one_goes_once_the_new_one_was_seen(root):
     install(root)
+    seen(root)
     install(root, version="2")
     base = root / "opt/some"
     assert (base / "current").resolve() == base / "2"
-    assert not (base / "1").exists()
+    assert (base / "1").exists()
+    assert seen(root, write=False) == seen(root)
+    assert {path.name for path in base.iterdir()} == {"2", "current", "installed.json"}
+    assert not seen(root)
+    assert not install(root, version="2")
+
+
+def test_of_several_versions_that_were_never_seen_none_stays(root):
+    install(root)
+    seen(root)
+    for version in ("2", "3"):
+        install(root, version=version)
+    base = root / "opt/some"
+    assert {path.name for path in base.glob("[0-9]")} == {"1", "3"}
+    installation(root).put_back()
+    seen(root)
+    assert {path.name for path in base.iterdir()} == {"1", "current", "installed.json"}
+
+
+NEW = {
+    "another version": {"version": "2", "program": {"some": "two\n"}},
+    "the same version": {"program": {"some": "two\n", "more": ""}},
+    "another unit": {"files": (UNIT._replace(content="new\n"),)},
+    "more and less": {"version": "2", "files": (File("/etc/other", ""),), "links": ()},
+}
+
+
+@pytest.mark.parametrize("new", NEW.values(), ids=NEW.keys())
+def test_what_the_helper_runs_can_be_put_back_until_the_new_one_was_seen(root, new):
+    install(root, program={"some": "one\n", "bin/other": ""})
+    seen(root)
+    before = contents_of(root)
+    install(root, **new)
+    assert contents_of(root) != before
+    installation(root).put_back()
+    assert installation(root).restart_due
+    seen(root)
+    assert contents_of(root) == before
+    assert installation(root).previous() is None
+
+
+def test_of_what_was_never_seen_to_run_nothing_is_kept(root):
+    install(root)
+    install(root, version="2")
+    assert installation(root).previous() is None
+    assert not (root / "opt/some/1").exists()
+
+
+def test_what_a_boot_has_brought_is_kept_as_well(root):
+    install(root)
+    installation(root, "the next boot").install(wanted(version="2"), write=True)
+    assert installation(root).previous().version == "1"
+
+
+def test_what_is_kept_is_that_which_was_seen_last(root):
+    install(root)
+    seen(root)
+    install(root, version="2")
+    installation(root, "the next boot").install(wanted(version="3"), write=True)
+    assert installation(root).previous().version == "1"
+
+
+def test_a_page_of_the_manual_is_no_reason_to_keep_anything(root):
+    install(root)
+    seen(root)
+    install(root, files=(UNIT, PAGE))
+    assert installation(root).previous() is None
+
+
+def test_files_that_are_no_text_are_put_back_as_they_were(root):
+    install(root)
+    seen(root)
+    (root / UNIT.path[1:]).write_bytes(b"edited \xff\n")
+    install(root)
+    installation(root).put_back()
+    assert (root / UNIT.path[1:]).read_bytes() == b"edited \xff\n"
 
 
 def test_nothing_of_an_older_program_stays_in_the_folder(root):
@@ -181,7 +270,7 @@ def test_a_restart_is_due_for_a_file_that_comes_and_for_one_that_goes(root):
 
     install(root, files=())
     for files, expected in [((QUIRKS,), True), ((), True), ((PAGE,), False), ((), False)]:
-        installation(root).restarted(write=True)
+        seen(root)
         assert due(*files) is expected
     assert not (root / "etc/vfio-power/quirks.d/50-playbook.json").exists()
     uninstall(root)
@@ -212,15 +301,12 @@ def test_quirks_that_make_no_sense_are_refused_with_everything_that_is_wrong():
     assert places == ["quirks[0].quirk", "quirks[1].match.vendor[0]"]
 
 
-PAGE = File("/usr/local/share/man/man8/some.8", "page\n")
-
-
 def test_a_restart_is_due_until_it_was_noted_and_not_a_second_time(root):
     assert restart_due(root)
     assert restart_due(root), "the run before was cut short"
-    assert installation(root).restarted(write=True)
+    assert seen(root)
     assert not restart_due(root)
-    assert not installation(root).restarted(write=True)
+    assert not seen(root)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +320,7 @@ def test_a_restart_is_due_until_it_was_noted_and_not_a_second_time(root):
 )
 def test_a_restart_is_due_for_the_program_and_for_units(root, update):
     install(root)
-    installation(root).restarted(write=True)
+    seen(root)
     assert restart_due(root, write=False, **update)
     assert not restart_due(root), "looking makes nothing due"
     assert restart_due(root, **update)
@@ -243,7 +329,7 @@ def test_a_restart_is_due_for_the_program_and_for_units(root, update):
 
 def test_no_restart_is_due_for_a_page_of_the_manual_or_a_link(root):
     install(root)
-    installation(root).restarted(write=True)
+    seen(root)
     (root / "usr/local/sbin/some").unlink()
     assert not restart_due(root, files=(UNIT, PAGE))
     assert (root / "usr/local/share/man/man8/some.8").exists()
@@ -296,7 +382,8 @@ def test_an_update_that_was_killed_at_any_moment_is_finished_by_the_next_run(tmp
         old = {"files": (UNIT, PAGE), "version": "1"}
         new = {"files": (UNIT._replace(content="new\n"),), "version": "2"}
         install(root, **old)
-        installation(root).restarted(write=True)
+        seen(root)
+        running = contents_of(root)
         Kills(monkeypatch, lives)
         try:
             install(root, **new)
@@ -307,6 +394,10 @@ def test_an_update_that_was_killed_at_any_moment_is_finished_by_the_next_run(tmp
         assert restart_due(root, **new)
         assert not install(root, **new)
         assert not (root / PAGE.path[1:]).exists(), f"forgotten when killed after {lives - 1}"
+        assert installation(root).previous().version == "1"
+        installation(root).put_back()
+        seen(root)
+        assert contents_of(root) == running
         uninstall(root)
         assert everything_in(root) == before
     assert lives > 5

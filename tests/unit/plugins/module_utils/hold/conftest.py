@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import daemon
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import around, daemon
 
 from ..fake.host import FakeHost
 from .helper import Helper
@@ -28,7 +28,8 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> FakeHost:
 def unexpected(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     """Errors that nobody expected; one that is still in here after the test fails it."""
     errors: list[BaseException] = []
-    monkeypatch.setattr(daemon, "tell_failure", errors.append)
+    for part in (around, daemon):
+        monkeypatch.setattr(part, "tell_failure", errors.append)
     return errors
 
 

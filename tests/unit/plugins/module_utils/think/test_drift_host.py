@@ -70,6 +70,14 @@ def test_a_helper_of_which_all_workers_hang_is_stuck():
     assert told(workers=16, stuck=16) == [("stuck", "drift")]
 
 
+def test_descriptors_that_are_not_kept_are_counted_and_no_drift():
+    assert told(kept=10) == told(kept=10, stored=10) == told(kept=10, stored=11) == []
+    (drift,) = judge_host(WELL._replace(kept=10, stored=5))
+    assert (drift.code, drift.severity) == ("not-kept", "info")
+    assert "of 10 descriptors" in drift.message
+    assert "keeps 5" in drift.message
+
+
 def test_a_damaged_file_is_told_as_it_was_found():
     (drift,) = judge_host(WELL._replace(damaged="declared.json is not JSON."))
     assert (drift.code, drift.severity) == ("state-damaged", "drift")

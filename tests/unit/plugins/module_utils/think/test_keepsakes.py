@@ -57,6 +57,6 @@ def test_other_names_are_refused(name: str) -> None:
 def test_a_device_is_whole_when_nothing_of_it_is_missing() -> None:
     device = Keepsake(DEVICE, NIC, "group", 15)
     parts = [device, *(device._replace(part=part) for part in COUNTERS), device.shared]
-    assert whole(parts) == [device]
+    assert whole(parts) == {device.address: device}
     for missing in parts:
-        assert whole([part for part in parts if part != missing]) == []
+        assert whole([part for part in parts if part != missing]) == {}

@@ -50,6 +50,7 @@ class Scene:
         self.status: dict[str, Any] = {"version": VERSION, "api_revision": API_REVISION}
         self.damaged: Optional[str] = None
         self.known_bad = Loaded()
+        self.stored: Optional[int] = None
         self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusal: Optional[tuple[str, dict[str, Any]]] = None
@@ -129,6 +130,7 @@ class Scene:
             "root": root,
             "now": now,
             "known_bad": lambda: self.known_bad,
+            "stored": lambda: self.stored,
         }
         return Surroundings(self.client, self.host.sysfs, self.store, self._described, look_options)
 

@@ -27,6 +27,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode i
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     Lease,
     Reentries,
+    Running,
     Wakes,
 )
 
@@ -106,6 +107,50 @@ def test_a_helper_that_does_not_answer_is_down(scene: Scene) -> None:
     assert "helper-down" in codes(view)
     assert host_document(view)["devices"][0]["held"] is None
     assert scene.view(nic).hold is None
+
+
+@pytest.mark.parametrize(("stored", "ok"), [(5, True), (4, False), (None, None)])
+def test_what_is_kept_for_the_helper_is_compared_with_what_should_be(
+    scene: Scene, stored: Optional[int], ok: Optional[bool]
+) -> None:
+    scene.hold(scene.add("0000:02:00.0"))
+    scene.status["kept"], scene.stored = 5, stored
+    with scene.serve():
+        view = scene.look()
+    assert host_document(view)["helper"]["fdstore_ok"] is ok
+    assert ("not-kept" in codes(view)) is (ok is False)
+
+
+def test_a_helper_that_takes_a_device_just_now_is_not_said_to_lack_descriptors(
+    scene: Scene,
+) -> None:
+    scene.hold(scene.add("0000:02:00.0"), running=Running("open", NOW, 0.1))
+    scene.status["kept"], scene.stored = 5, 0
+    with scene.serve():
+        view = scene.look()
+    assert view.helper.fdstore_ok is None
+    assert "not-kept" not in codes(view)
+
+
+def test_what_moved_between_two_looks_is_not_said_to_be_lacking(scene: Scene) -> None:
+    scene.hold(scene.add("0000:02:00.0"))
+    scene.status["kept"] = 5
+
+    def let_go_meanwhile() -> int:
+        scene.status["kept"] = 0
+        return 0
+
+    with scene.serve():
+        view = look(scene.client, scene.host.sysfs, scene.store, stored=let_go_meanwhile)
+    assert view.helper.fdstore_ok is None
+
+
+def test_without_a_helper_the_service_manager_is_not_asked(scene: Scene) -> None:
+    def asked() -> int:
+        raise AssertionError("it was asked")
+
+    view = look(scene.client, scene.host.sysfs, scene.store, stored=asked)
+    assert view.helper.fdstore_ok is None
 
 
 def test_a_helper_of_another_revision_is_not_asked_about_devices(scene: Scene) -> None:

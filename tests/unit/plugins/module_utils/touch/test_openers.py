@@ -61,6 +61,12 @@ def test_one_that_has_it_open_twice_is_named_once(tmp_path: Path) -> None:
     assert openers_of(CARD, openers(str(tmp_path))) == (Opener(812, "qemu"),)
 
 
+def test_a_node_of_a_mount_namespace_that_is_gone_is_known(tmp_path: Path) -> None:
+    process(tmp_path, 581, "python3", "/vfio/15")
+    process(tmp_path, 582, "cat", "/srv/vfio/15")
+    assert openers_of(CARD, openers(str(tmp_path))) == (Opener(581, "python3"),)
+
+
 def test_processes_that_end_meanwhile_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "5").mkdir()
     process(tmp_path, 6, "qemu", "/dev/vfio/15")

@@ -10,7 +10,7 @@ import time
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import Leases
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import service
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Around
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.around import Around
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
 )

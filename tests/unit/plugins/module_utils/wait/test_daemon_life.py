@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import (
-    settings_from,
-)
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.steward import (
-    Settings,
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.boot import (
     first_start_in_this_boot,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.settings import (
+    Settings,
+    settings_from,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
@@ -324,7 +324,7 @@ def test_a_mark_that_cannot_be_left_counts_as_the_first_start_of_the_boot(
     nowhere = tmp_path / "nowhere"  # stands for a file system that takes no more files
     for _start in range(2):
         assert first_start_in_this_boot(str(nowhere))
-    assert f"<4>{nowhere}/started: No such file" in capsys.readouterr().err
+    assert f"<3>{nowhere}/started: No such file" in capsys.readouterr().err
 
 
 def test_the_mark_of_a_start_needs_no_room(tmp_path: Path) -> None:

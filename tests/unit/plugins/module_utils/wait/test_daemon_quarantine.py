@@ -71,7 +71,11 @@ def test_the_mark_is_there_before_the_device_sleeps_for_the_first_time(
 
 @pytest.mark.parametrize("mode", ["entry", "entry-with-wakeup"])
 def test_a_host_that_died_with_an_armed_device_leaves_that_device_alone(
-    host: FakeHost, helper: Helper, nic: FakeDevice, mode: str
+    host: FakeHost,
+    helper: Helper,
+    nic: FakeDevice,
+    mode: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     helper.apply(rule(nic.address, mode))
     helper.die()
@@ -81,6 +85,7 @@ def test_a_host_that_died_with_an_armed_device_leaves_that_device_alone(
     why = quarantined(helper, nic)
     assert why.code == "quarantined"
     assert f"{nic.address}: the host died while this device was armed" in why.message
+    assert f"<4>{why.message}; it is not taken again" in capsys.readouterr().err
     assert helper.apply(rule(nic.address, mode)).actions[nic.address] == ()
     assert host.calls[calls:] == []
     assert marks(helper) == []
@@ -208,6 +213,21 @@ def test_clear_takes_the_device_as_converging_would(
     helper.restart()
     assert helper.device(nic.address).quarantined is None
     quarantined(helper, disk)
+
+
+def test_a_clear_that_cannot_be_stored_is_refused(
+    helper: Helper, nic: FakeDevice, unexpected: list[BaseException]
+) -> None:
+    helper.apply(rule(nic.address, "entry"))
+    helper.die()
+    helper.start()
+    (helper.state / "quarantine.json.new").mkdir()
+    with pytest.raises(HelperRefused, match="not stored"):
+        clear(helper, nic)
+    assert quarantined(helper, nic)
+    assert not is_held(nic)
+    (helper.state / "quarantine.json.new").rmdir()
+    unexpected.clear()
 
 
 def test_clear_takes_nothing_that_was_not_in_quarantine(helper: Helper, nic: FakeDevice) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentr
     REST,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import daemon
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.around import Around
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     HoldReport,
@@ -104,20 +105,25 @@ def test_after_a_storm_one_short_sleep_is_enough_and_good_ones_end_it(
 def test_the_journal_is_told_of_the_breaker_and_not_of_every_wake(
     host: FakeHost, helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines: list[str] = []
-    monkeypatch.setattr(daemon, "tell", lambda _priority, text: lines.append(text))
+    told: list[tuple[str, str, dict[str, str]]] = []
+    monkeypatch.setattr(
+        daemon, "write", lambda event, _entry, text, fields: told.append((event, text, fields))
+    )
     tape = Tape(helper)
     storm(host, helper, nic)
     helper.pass_time(REST)
     for _sleep in range(2):
         wake(host, helper, nic, slept=GOOD + 1)
         helper.pass_time(DELAY)
-    assert [line.partition(":00.0: ")[2][:25] for line in lines] == [
-        "a storm of 8 wakes in 43 ",
-        "tried again after a storm",
-        "the storm of wakes is ove",
+    assert [(event, text.partition(":00.0: ")[2][:25]) for event, text, _fields in told] == [
+        ("breaker-open", "a storm of 8 wakes in 43 "),
+        ("breaker-half-open", "tried again after a storm"),
+        ("breaker-closed", "the storm of wakes is ove"),
     ]
-    assert "left awake for 900 s" in lines[0]
+    assert "left awake for 900 s" in told[0][1]
+    for _event, _text, fields in told:
+        assert fields["VFIO_PCI_ADDRESS"] == str(nic.address)
+        assert fields["VFIO_MODE"] == "entry-with-wakeup"
     wait_until(lambda: tape.has("breaker-closed", nic.address), "the end of the storm is told")
     assert tape.events().count("woken-foreign") == JUDGED + 2
     moves = [it for it in tape.told if it["event"].startswith("breaker")]
@@ -157,7 +163,7 @@ def test_a_helper_that_dies_in_a_storm_leaves_the_device_awake_as_long(
     helper.clock.ahead += REST - 60
     helper.kill()
     # Somebody sets the clock meanwhile.
-    monkeypatch.setattr(daemon.Around, "clock", lambda _self: time.time() + 86400)
+    monkeypatch.setattr(Around, "clock", lambda _self: time.time() + 86400)
     helper.start()
     helper.settle()
     report = helper.device(nic.address)

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role with another program: no device moves, whether it comes up or has to be taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .managed import ManagedHost
+from .upgrading import (
+    ASLEEP,
+    RAISES,
+    Replaced,
+    a_broken_update_is_taken_back,
+    an_update_moves_nothing,
+    unmoved,
+)
+
+LAB = {"shape": "standard"}
+
+NEXT = {"words/version.py": ('VERSION = "0.1.0"', 'VERSION = "0.2.0"')}
+FORGETS = {"hold/reporting.py": ("held=holder.grip is not None", "held=False")}
+
+
+def test_an_update_moves_no_device(main: ManagedHost, collections: Path, tmp_path: Path) -> None:
+    with unmoved(main, *ASLEEP, awake=("spare",)):
+        an_update_moves_nothing(main, collections, tmp_path)
+
+
+@pytest.mark.parametrize("breaks", [RAISES, {**RAISES, **NEXT}], ids=["same", "newer"])
+def test_a_helper_that_raises_is_taken_back_and_no_device_moves(
+    main: ManagedHost, collections: Path, tmp_path: Path, breaks: Replaced
+) -> None:
+    with unmoved(main, *ASLEEP, awake=("spare",)):
+        said = a_broken_update_is_taken_back(main, collections, tmp_path, breaks)
+    version = "0.2.0" if "words/version.py" in breaks else "0.1.0"
+    assert f"The helper of version {version} did not come up" in said
+    assert "RuntimeError: not today" in said
+    assert "(version 0.1.0) was put back: it answers, and holds what was held." in said
+
+
+def test_a_helper_that_forgets_its_devices_is_taken_back(
+    main: ManagedHost, collections: Path, tmp_path: Path
+) -> None:
+    with unmoved(main, *ASLEEP, awake=("spare",)):
+        said = a_broken_update_is_taken_back(main, collections, tmp_path, FORGETS)
+    assert f"it does not hold any more: {main.address('nic')}, {main.address('disk')}" in said
