@@ -192,6 +192,8 @@ MAIN_JOB = [
         "kernel_default",
         "iommufd",
         "debian12",
+        "quarantine",
+        "power_cuts",
     )
 ]
 

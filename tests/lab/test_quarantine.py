@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from .declared import GRACE, main_rules
 from .dying import uptime
 from .managed import ManagedHost
@@ -129,6 +131,7 @@ class TestStandingBack:
         all_asleep(main)
 
 
+@pytest.mark.soak  # two and a half minutes of waiting, all of them the kernel's
 class TestLostDevices:
     def test_a_device_that_does_not_come_back_is_not_taken_again_until_it_is_cleared(self, main):
         address = main.address("nic")
