@@ -39,9 +39,13 @@ def read_every_second(host: ManagedHost, card: str) -> Iterator[Callable[[], lis
 
     The block gets a function that tells how the reader found the card each time.
     """
+
+    def found_by_now() -> list[str]:
+        return host.lab.ssh(f"cat {FOUND}").stdout.split()
+
     host.lab.ssh(READER.format(found=FOUND, address=host.address(card)))
     try:
-        yield lambda: host.lab.ssh(f"cat {FOUND}").stdout.split()
+        yield found_by_now
     finally:
         host.lab.ssh(f"systemctl stop reader; rm -f {FOUND}")
 

@@ -15,11 +15,10 @@ import sys
 from collections.abc import Sequence
 
 from ..touch.client import Client
+from ..touch.manager import UNIT, told_by
 from ..words.errors import VfioPowerError
 
-UNIT = "vfio-powerd.service"
 LIST_JOBS = ("systemctl", "list-jobs", "--no-legend", "--plain", UNIT)
-ASK_WITHIN = 10.0  # seconds
 LET_GO_WITHIN = 90.0  # seconds
 
 
@@ -40,9 +39,7 @@ def main(command: Sequence[str] = LIST_JOBS) -> int:
 def is_stopping(command: Sequence[str] = LIST_JOBS) -> bool:
     """Tell whether the service is to be down afterwards."""
     try:
-        told = subprocess.run(
-            command, stdout=subprocess.PIPE, timeout=ASK_WITHIN, check=True, encoding="ascii"
-        ).stdout
+        told = told_by(command)
     except (OSError, subprocess.SubprocessError, UnicodeError) as error:
         sys.stderr.write(f"the service manager does not say why: {error}\n")
         return False
