@@ -12,8 +12,8 @@ from ..searching import SOAK
 from .standalone import NIC, Footprint, Standalone
 
 WAKES, CONNECTIONS = 300, 500
-WARM = 50  # times after which everything that is kept for good has been made
-GROWTH = 1.0  # MiB that an allocator may keep for no reason
+WARM = 100  # times after which everything that is kept for good has been made
+GROWTH = 2.0  # MiB that an allocator may keep for no reason; the soak is what finds small leaks
 
 
 def assert_flat(before: Footprint, helper: Standalone) -> None:
