@@ -50,16 +50,15 @@ def test_killed_at_any_moment_it_reaches_what_is_declared(converged):
 
 
 def test_an_update_moves_no_device_there_either(
-    converged: ManagedHost, collections: Path, tmp_path: Path
+    main: ManagedHost, collections: Path, tmp_path: Path
 ) -> None:
-    converged.reaches("nic", "D3cold")
-    with unmoved(converged, *ASLEEP):
-        an_update_moves_nothing(converged, collections, tmp_path)
+    with unmoved(main, *ASLEEP):
+        an_update_moves_nothing(main, collections, tmp_path)
 
 
 def test_a_helper_that_raises_is_taken_back_there_too(
-    converged: ManagedHost, collections: Path, tmp_path: Path
+    main: ManagedHost, collections: Path, tmp_path: Path
 ) -> None:
-    with unmoved(converged, *ASLEEP):
-        said = a_broken_update_is_taken_back(converged, collections, tmp_path, RAISES)
+    with unmoved(main, *ASLEEP):
+        said = a_broken_update_is_taken_back(main, collections, tmp_path, RAISES)
     assert "was put back: it answers, and holds what was held." in said

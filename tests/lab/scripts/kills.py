@@ -5,8 +5,7 @@
 
 Arguments: how many times, a seed, and the addresses. In each round some of the devices get
 another mode, the helper is killed in the middle of it, and comes back by itself. Then the
-declared state has to be reached, and no device whose mode stayed may have been woken. Now and
-then somebody reads a device while nobody is there to see it: that has to be counted.
+declared state has to be reached, and no device whose mode stayed may have been woken.
 Prints one line of JSON with what was found; everything is asked of the kernel but the wish.
 """
 
@@ -29,9 +28,6 @@ UNIT = "vfio-powerd.service"
 MODES = ("entry", "entry-with-wakeup", "none", "awake")
 ASLEEP = {"entry", "entry-with-wakeup"}
 PATIENCE = 60.0
-REENTRY = {"delay": 0.2, "max_per_hour": 36000, "burst": 1000}
-LONG = 6.0
-"""Seconds. Devices that are woken from shorter sleeps all the time would be in a storm."""
 
 
 def show(name: str) -> int:
@@ -51,7 +47,6 @@ def rules(modes: dict[str, str]) -> list[dict[str, object]]:
             "address": address,
             "mode": "none" if mode == "awake" else mode,
             "reserve": mode == "awake",
-            **({"reentry": REENTRY} if mode == "entry-with-wakeup" else {}),
         }
         for address, mode in modes.items()
     ]
@@ -107,24 +102,16 @@ def footprint() -> list[int]:
     return [show("NFileDescriptorStore"), min(own)]
 
 
-def touch(address: str) -> None:
-    with open(f"/sys/bus/pci/devices/{address}/config", "rb") as file:
-        file.read(64)
-
-
 def foreign() -> dict[str, int]:
     devices = Client(timeout=PATIENCE).call("List")["devices"]
     return {it["address"]: it["wakes"]["foreign"] for it in devices if it["wakes"]}
 
 
-def kill(after: float, strangers: list[str]) -> None:
-    """Kill the helper after some seconds, and read devices before there is another one."""
+def kill(after: float) -> None:
     time.sleep(after)
     while not (pid := show("MainPID")):
         time.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
-    for address in strangers:
-        touch(address)
     while show("MainPID") in (0, pid):
         time.sleep(0.05)
 
@@ -134,42 +121,33 @@ def main() -> None:
     dice = random.Random(seed)
     modes = dict.fromkeys(addresses, "entry")
     declare(modes)
-    found = {"rounds": 0, "strangers": 0, "moved": [], "not_reached": [], "miscounted": []}
+    found = {"rounds": 0, "moved": [], "not_reached": [], "miscounted": []}
     wait_until(modes)
     found["footprint_before"] = footprint()
     restarts, counted = show("NRestarts"), foreign()
-    since = dict.fromkeys(addresses, time.monotonic())  # in its mode, and not woken
     for turn in range(times):
         staying = set(dice.sample(addresses, dice.randrange(1, len(addresses))))
         wanted = {it: modes[it] if it in staying else dice.choice(MODES) for it in addresses}
-        strangers = [
-            it
-            for it in sorted(staying)
-            if modes[it] == "entry-with-wakeup" and time.monotonic() - since[it] > LONG
-        ]
         before = {it: attribute(it, "power/runtime_active_time") for it in staying}
         declaring = threading.Thread(target=declare, args=[wanted])
         declaring.start()
-        kill(dice.uniform(0, 2.0), strangers)
+        kill(dice.uniform(0, 2.0))
         declaring.join()
-        since |= {it: time.monotonic() for it in addresses if modes[it] != wanted[it]}
-        since |= {it: time.monotonic() for it in strangers}
         modes = wanted
         wrong = wait_until(modes)
         found["not_reached"] += [(turn, it, modes[it]) for it in wrong]
         found["moved"] += [
             (turn, it, modes[it])
-            for it in sorted(staying.difference(strangers))
+            for it in sorted(staying)
             if modes[it] in ASLEEP and attribute(it, "power/runtime_active_time") != before[it]
         ]
         now = foreign()
         found["miscounted"] += [
             (turn, it, now[it])
             for it in sorted(now.keys() & counted.keys() & staying)
-            if now[it] != counted[it] + (it in strangers)
+            if now[it] != counted[it]
         ]
         counted = now
-        found["strangers"] += len(strangers)
         found["rounds"] += 1
     found["restarts"] = show("NRestarts") - restarts
     declare(dict.fromkeys(addresses, "entry"))
