@@ -29,6 +29,7 @@ from .plan import Plan
 from .progress import LabError, Progress
 
 BOOT_PATIENCE = 600
+PANIC = "Kernel panic - not syncing"
 PCI_ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
@@ -252,9 +253,19 @@ class Lab:
         registry.write(self.inventory(), json.dumps(inventory, indent=2) + "\n")
 
     def _await_ssh(self) -> None:
+        """Wait for the end of a boot, and boot anew where the kernel does not get there.
+
+        Emulated processors trip now and then over code that the kernel patches while it starts.
+        """
+        panics = self.console_log.count(PANIC)
+
         def answers() -> bool:
+            nonlocal panics
             if not self.machine.alive():
                 raise LabError(f"QEMU ended while the lab booted:\n{self._end_of_console()}")
+            if self.console_log.count(PANIC) > panics:
+                panics += 1
+                self.qmp("system_reset")
             return self.connection.answers()
 
         if not until(answers, BOOT_PATIENCE, pause=0.2):
