@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LANES = ["lab", "checks+more-lab"]
 # Seconds: between signs of life, until a step counts as stuck, and for it to clean up then.
 HEARTBEAT = 60
-LIMIT = 45 * 60
+LIMIT = 60 * 60
 PATIENCE = 90
 
 
