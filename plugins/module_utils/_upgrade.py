@@ -9,6 +9,7 @@ its devices after half a minute, and a controller may be gone for longer.
 
 from __future__ import annotations
 
+import time
 from typing import Callable, NamedTuple
 
 from ansible_collections.vfio.power.plugins.module_utils._installation import Change, Installation
@@ -19,10 +20,14 @@ from ansible_collections.vfio.power.plugins.module_utils._service import (
     Service,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import RUNNING
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import Action
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
 
 LOOK_AT = f"Look at: systemctl status {UNIT}"
+LOOK_EVERY = 0.2  # seconds
+LOOKS = 300
+"""A minute: as long as the kernel may need for a device that does not come back."""
 
 
 class DidNotComeUp(Exception):
@@ -44,7 +49,8 @@ class Started(NamedTuple):
 class Upgrade:
     """Brings the helper from what it runs to what is installed, or back.
 
-    ``make_ready`` does what the host needs for the program of a version that was put back.
+    ``make_ready`` does what the host needs for the program of a version that was put back, and
+    ``sleep`` passes the time between two looks.
     """
 
     def __init__(
@@ -52,10 +58,12 @@ class Upgrade:
         installation: Installation,
         service: Service,
         make_ready: Callable[[str], None],
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._installation = installation
         self._service = service
         self._make_ready = make_ready
+        self._sleep = sleep
 
     def bring_up(self, *, write: bool) -> Started:
         """Restart the helper where that is due or it does not serve, and see it.
@@ -101,7 +109,17 @@ class Upgrade:
                 self._service.restart()
         except NotStarted as error:
             return str(error).rstrip(".")
-        return wrong_with(before, self._service.look(), self._installation.version)
+        return wrong_with(before, self._look_at_rest(), self._installation.version)
+
+    def _look_at_rest(self) -> Look:
+        """Look once nothing moves. One that serves may be about to take devices, or let them go."""
+        look = self._service.look()
+        for _again in range(LOOKS):
+            if not any(report.running for report in look.answer.holds.values()):
+                break
+            self._sleep(LOOK_EVERY)
+            look = self._service.look()
+        return look
 
 
 def wrong_with(before: Look, after: Look, version: str) -> str:
@@ -124,7 +142,7 @@ def _lost(before: Look, after: Look) -> frozenset[PciAddress]:
     """Return what is not held any more without a reason of its own."""
     if after.answer.helper.paused:
         return frozenset()
-    held = frozenset(address for address, hold in before.answer.holds.items() if hold.held)
+    held = frozenset(address for address, hold in before.answer.holds.items() if _holds(hold))
     reports = after.answer.holds.items()
     fine = frozenset(address for address, report in reports if _is_well(report))
     return held & after.on_vfio - fine
@@ -133,4 +151,10 @@ def _lost(before: Look, after: Look) -> frozenset[PciAddress]:
 def _is_well(report: HoldReport) -> bool:
     """Tell whether a device is held, or somebody asked for it, or it must not be held (a quirk)."""
     forbidden = report.failure is not None and report.failure.code == "unsupported"
-    return report.held or bool(report.leases) or bool(report.quarantined) or forbidden
+    return _holds(report) or bool(report.leases) or bool(report.quarantined) or forbidden
+
+
+def _holds(report: HoldReport) -> bool:
+    """Tell whether a device is held, and not being let go."""
+    closing = report.running is not None and report.running.call == Action.LET_GO.value
+    return report.held and not closing

@@ -25,9 +25,23 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     HoldReport,
     Lease,
     Quarantined,
+    Running,
 )
 
 NIC, DISK = PciAddress.parse("0000:02:00.0"), PciAddress.parse("0000:03:00.0")
+
+
+CLOSES = {"held": True, "running": Running("close", 0.0, 0.1)}
+OPENS = {"held": False, "running": Running("open", 0.0)}
+ENTERS = {"held": True, "running": Running("entry", 0.0, 0.1)}
+
+MOVES = {
+    "takes": [OPENS, OPENS, ENTERS],
+    "forgets slowly": [CLOSES, CLOSES],
+    "never closes it": [CLOSES] * 1000,
+    "never opens it": [OPENS] * 1000,
+}
+"""By program: how NIC moves after a start, before it stands as the program leaves it."""
 
 
 class Host:
@@ -41,6 +55,8 @@ class Host:
         self.told: dict[str, object] = {}  # of NIC
         self.paused = ""
         self.compiled: list[str] = []
+        self.moves: list[dict[str, object]] = []  # what is told of NIC, look by look
+        self.slept = 0.0
 
     def install(self, text: str, version: str = "1") -> None:
         """Install a program."""
@@ -49,7 +65,8 @@ class Host:
 
     def bring_up(self, *, write: bool = True):
         """Have the helper run it; tell whether it was restarted, and what changed."""
-        started = Upgrade(self.installation, self, self.compiled.append).bring_up(write=write)
+        upgrade = Upgrade(self.installation, self, self.compiled.append, self.sleep)
+        started = upgrade.bring_up(write=write)
         return started.restarted, [change.path for change in started.changes]
 
     # What an upgrade asks of a service.
@@ -69,6 +86,12 @@ class Host:
             self.running = ""
             raise NotStarted("Job for it failed.")
         self.held = {DISK} if "forgets" in self.running else {NIC, DISK}
+        self.moves = list(MOVES.get(self.running, []))
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, in which a device moves on."""
+        self.slept += seconds
+        self.moves = self.moves[1:]
 
     def look(self) -> Look:
         """Say what it says."""
@@ -76,6 +99,7 @@ class Host:
             return Look(Answer(HelperView("down", trouble="Nobody listens.")), 5 * len(self.held))
         holds = {it: HoldReport(it, held=it in self.held) for it in (NIC, DISK)}
         holds[NIC] = holds[NIC]._replace(**self.told)
+        holds[NIC] = holds[NIC]._replace(**(self.moves[0] if self.moves else {}))
         version = "9" if "strange" in self.running else self.version
         answered = "another revision" not in self.running
         helper = HelperView("running", answered=answered, version=version, paused=self.paused)
@@ -208,6 +232,41 @@ def test_what_could_not_be_taken_was_lost(host: Host) -> None:
     host.install("forgets", "2")
     with pytest.raises(DidNotComeUp, match="does not hold any more"):
         host.bring_up()
+
+
+def test_a_device_that_is_still_being_taken_is_waited_for(host: Host) -> None:
+    host.install("takes", "2")
+    assert host.bring_up()[0]
+    assert host.slept == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("text", ["forgets slowly", "never closes it", "never opens it"])
+def test_one_that_is_being_let_go_or_does_not_get_open_was_lost(host: Host, text: str) -> None:
+    host.install(text, "2")
+    with pytest.raises(DidNotComeUp, match=r"does not hold any more: 0000:02:00\.0") as told:
+        host.bring_up()
+    assert told.value.put_back
+    assert host.slept <= 60.1
+
+
+def test_the_one_before_may_have_to_take_devices_again(host: Host) -> None:
+    host.install("forgets slowly", "2")
+    restart = host.restart
+
+    def takes_again() -> None:
+        restart()
+        if host.running == "good":
+            host.moves = [OPENS, OPENS]
+
+    host.restart = takes_again  # type: ignore[method-assign]
+    with pytest.raises(DidNotComeUp, match="and holds what was held"):
+        host.bring_up()
+
+
+def test_what_was_on_its_way_out_before_was_not_lost(host: Host) -> None:
+    host.moves = [CLOSES]
+    host.install("forgets", "2")
+    assert host.bring_up()[0]
 
 
 def test_another_revision_that_keeps_all_descriptors_is_well(host: Host) -> None:
