@@ -229,6 +229,7 @@ missing:
 """
 
 import json
+import os
 import signal
 
 from ansible.module_utils.basic import AnsibleModule
@@ -416,6 +417,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     require_python(module)
+    # With a stricter one the folders that have to be made would be closed to all but root.
+    os.umask(0o022)
     from pathlib import Path
 
     from ansible_collections.vfio.power.plugins.module_utils._installation import Installation

@@ -8,6 +8,9 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -423,6 +426,51 @@ def test_what_was_installed_below_a_root_folder_is_removed_from_where_it_is_moun
 def fill_the_disk(*_):
     """Fail as a write to a full disk does: the kernel names no file."""
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Task:
+    """A task of the module as Ansible would hand it over, below a root folder."""
+
+    check_mode, _diff = False, False
+
+    def __init__(self, root, **params):
+        self.answer = {}
+        defaults = {"state": "present", "python": sys.executable, "imports": [], "files": []}
+        others = {"links": [], "quirks": [], "also_remove": [], "path": "/opt/some"}
+        self.params = {**defaults, **others, "root": str(root), **params}
+
+    def run_command(self, command, **_options):
+        """Run a command."""
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def exit_json(self, **answer):
+        """Succeed."""
+        self.answer = answer
+
+
+@pytest.fixture
+def strict_umask():
+    """Whoever makes a folder makes it for himself, as on a hardened host."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_on_a_host_with_a_strict_umask_everybody_may_read_the_program(
+    root, strict_umask, monkeypatch
+):
+    task = Task(root, files=[{"path": PAGE.path, "content": "page", "restart": False}])
+    monkeypatch.setattr(helper_code, "AnsibleModule", lambda **_spec: task)
+    helper_code.main()
+    assert task.answer["changed"]
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in root.rglob("*")}
+    program = {path: mode for path, mode in modes.items() if not path.is_symlink()}
+    assert (root / "usr/local/share/man/man8").is_dir()
+    assert any(path.suffix == ".pyc" for path in program)
+    closed = [path for path, mode in program.items() if not mode & 0o004]
+    closed += [path for path, mode in program.items() if path.is_dir() and not mode & 0o001]
+    assert not [path for path in closed if path != root / "usr"]
 
 
 def test_a_full_disk_is_told_with_the_path_that_was_written(root, monkeypatch):
