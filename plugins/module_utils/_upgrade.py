@@ -10,9 +10,11 @@ its devices after half a minute, and a controller may be gone for longer.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Callable, NamedTuple
 
 from ansible_collections.vfio.power.plugins.module_utils._installation import Change, Installation
+from ansible_collections.vfio.power.plugins.module_utils._module import next_step
 from ansible_collections.vfio.power.plugins.module_utils._service import (
     UNIT,
     Look,
@@ -89,7 +91,14 @@ class Upgrade:
         if self._installation.previous() is None:
             told.append(f"Nothing was installed before that could be put back. {LOOK_AT}.")
             return DidNotComeUp("\n".join(told), journal, put_back=False)
-        self._installation.put_back()
+        try:
+            self._installation.put_back()
+        except OSError as error:
+            told.append(
+                f"What was installed before could not be put back: {error}. The helper is left as"
+                f" it is. {next_step(error)}, then run the task again."
+            )
+            return DidNotComeUp("\n".join(told), journal, put_back=False)
         version = self._installation.version
         self._make_ready(version)
         back = f"What was installed before (version {version}) was put back"
@@ -97,7 +106,8 @@ class Upgrade:
         if trouble:
             told.append(f"{back}, and does not come up either: {trouble}. {LOOK_AT}.")
             return DidNotComeUp("\n".join(told), journal, put_back=False)
-        self._installation.seen(write=True)
+        with suppress(OSError):  # what is not noted now is by the next run, which restarts it again
+            self._installation.seen(write=True)
         held = ", and holds what was held" if before.answer.helper.state == RUNNING else ""
         told.append(f"{back}: it answers{held}.")
         return DidNotComeUp("\n".join(told), journal, put_back=True)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils import _manifest
 from ansible_collections.vfio.power.plugins.module_utils._files import File
 from ansible_collections.vfio.power.plugins.module_utils._installation import Installation
 from ansible_collections.vfio.power.plugins.module_utils._service import (
@@ -199,6 +201,37 @@ def test_the_first_one_has_nothing_to_go_back_to(tmp_path: Path) -> None:
     with pytest.raises(DidNotComeUp, match="Nothing was installed before") as told:
         host.bring_up()
     assert not told.value.put_back
+
+
+def test_a_disk_that_is_too_full_to_put_it_back_hides_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.install("raises", "2")
+
+    def full(*_file: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/opt/some/installed.json")
+
+    monkeypatch.setattr(_manifest, "write_file", full)
+    with pytest.raises(DidNotComeUp) as told:
+        host.bring_up()
+    assert "version 2 did not come up: Job for it failed" in str(told.value)
+    assert "could not be put back: [Errno 28] No space left on device" in str(told.value)
+    assert "Make room on that file system, then run the task again." in str(told.value)
+    assert (told.value.put_back, told.value.journal[0]) == (False, "Traceback")
+
+
+def test_what_was_put_back_and_cannot_be_noted_is_told_as_put_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.install("raises", "2")
+
+    def full(*, write: bool) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(host.installation, "seen", full)
+    with pytest.raises(DidNotComeUp, match="was put back: it answers") as told:
+        host.bring_up()
+    assert told.value.put_back
 
 
 def test_a_helper_that_did_not_serve_before_is_not_said_to_hold_what_it_held(host: Host) -> None:
