@@ -105,7 +105,7 @@ def _not_kept(case: HostCase) -> Optional[Drift]:
         " devices are reset and left to the kernel's own rule if the helper dies"
     )
     hint = (
-        "Say why: journalctl -u vfio-powerd.service. A device that is let go and taken is kept anew"
+        "Look at: journalctl -u vfio-powerd.service. A device that is let go and taken is kept anew"
     )
     return found("not-kept", message, hint)
 

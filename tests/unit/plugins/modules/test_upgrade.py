@@ -173,6 +173,7 @@ def test_what_was_there_before_comes_back_when_the_new_one(
     assert told.value.journal[0] == "Traceback"
     assert told.value.put_back
     assert "(version 1) was put back: it answers, and holds what was held." in str(told.value)
+    assert "Report the journal, and run the collection of version 1 until" in str(told.value)
     assert (host.running, host.version) == ("good", "1")
     assert host.compiled == ["1"]
     assert host.bring_up() == (False, [])
@@ -237,7 +238,18 @@ def test_what_was_put_back_and_cannot_be_noted_is_told_as_put_back(
 def test_a_helper_that_did_not_serve_before_is_not_said_to_hold_what_it_held(host: Host) -> None:
     host.running = ""
     host.install("raises", "2")
-    with pytest.raises(DidNotComeUp, match=r"was put back: it answers\.$"):
+    with pytest.raises(DidNotComeUp, match=r"was put back: it answers\.\n"):
+        host.bring_up()
+
+
+@pytest.mark.parametrize("why", ["it is paused", "only descriptors were counted"])
+def test_what_was_not_compared_is_not_said_to_be_held(host: Host, why: str) -> None:
+    if why == "it is paused":
+        host.paused = "vfio-powerctl pause"
+    else:
+        host.running = "speaks another revision"
+    host.install("raises", "2")
+    with pytest.raises(DidNotComeUp, match=r"was put back: it answers\.\n"):
         host.bring_up()
 
 
