@@ -195,7 +195,7 @@ class Installation:
         """Write down what the helper runs, unless that was done before, or it runs nothing."""
         version = self._running_version(before)
         program = read_tree(self._at(self._base / version)) if version else {}
-        if not program or is_there(self._previous):
+        if not program or self.previous() is not None:
             return
         paths = [path for path in before.paths if path != str(self._base / CURRENT)]
         files = [file for path in paths if (file := self._found(File(path, "")))]

@@ -98,14 +98,14 @@ class Upgrade:
             return DidNotComeUp("\n".join(told), journal, put_back=False)
         try:
             self._installation.put_back()
+            version = self._installation.version
+            self._make_ready(version)
         except OSError as error:
             told.append(
                 f"What was installed before could not be put back: {error}. The helper is left as"
                 f" it is. {next_step(error)}, then run the task again."
             )
             return DidNotComeUp("\n".join(told), journal, put_back=False)
-        version = self._installation.version
-        self._make_ready(version)
         back = f"What was installed before (version {version}) was put back"
         verdict = self._judge(before, restart=True)
         if verdict.trouble:

@@ -374,10 +374,15 @@ def compile_program(module, version):
 
     A start takes half the time then. Sources are compared by hash, so an edited one still counts.
     """
+    from pathlib import Path
+
+    from ansible_collections.vfio.power.plugins.module_utils._files import sync_tree
+
     root = module.params["root"].rstrip("/")
     folder = f"{root}{module.params['path']}/{version}"
     compileall = ["compileall", "-q", "--invalidation-mode", "checked-hash", folder]
     module.run_command([module.params["python"], "-I", "-m", *compileall])
+    sync_tree(Path(folder))
 
 
 def main() -> None:

@@ -473,6 +473,45 @@ def test_on_a_host_with_a_strict_umask_everybody_may_read_the_program(
     assert not [path for path in closed if path != root / "usr"]
 
 
+def test_what_is_installed_is_on_the_disk_before_it_has_its_name(root, monkeypatch):
+    synced, early = set(), []
+    fsync, replace, rename = os.fsync, os.replace, Path.rename
+
+    def noting(number):
+        fsync(number)
+        synced.add(os.fstat(number).st_ino)
+
+    def check(old, new):
+        below = [Path(old), *Path(old).rglob("*")]
+        early.extend(it for it in below if not it.is_symlink() and it.stat().st_ino not in synced)
+
+    def replacing(old, new):
+        if ".1.new." not in str(new):  # a name in there is none yet
+            check(old, new)
+        replace(old, new)
+
+    def renaming(old, new):
+        check(old, new)
+        return rename(old, new)
+
+    monkeypatch.setattr(_files.os, "fsync", noting)
+    monkeypatch.setattr(_files.os, "replace", replacing)
+    monkeypatch.setattr(Path, "rename", renaming)
+    install(root, program={"some": "one\n", "a/one": "two\n"}, files=(UNIT, PAGE))
+    assert not early
+    folders = {path.parent for path in root.rglob("*") if not path.is_dir()}
+    assert not {path for path in folders if path.stat().st_ino not in synced}
+
+
+def test_what_a_power_cut_left_of_the_copy_of_what_runs_is_no_copy(root):
+    install(root)
+    seen(root)
+    install(root, version="2")
+    (root / "opt/some/previous.json").write_text("")
+    installation(root, "the next boot").install(wanted(version="3"), write=True)
+    assert installation(root).previous().version == "2"
+
+
 def test_a_full_disk_is_told_with_the_path_that_was_written(root, monkeypatch):
     monkeypatch.setattr(_files.os, "fchmod", fill_the_disk)
     with pytest.raises(OSError, match=r"No space left on device: '/\S+/opt/some/installed.json'"):
