@@ -363,15 +363,16 @@ class Kills:
         for name in self.CHANGES:
             if hasattr(_installation, name):
                 monkeypatch.setattr(_installation, name, self._counted(getattr(_files, name)))
+        monkeypatch.setattr(Path, "mkdir", self._counted(Path.mkdir))
         save = _installation.Manifest.save
         monkeypatch.setattr(_installation.Manifest, "save", self._counted(save))
 
     def _counted(self, real):
-        def change(*arguments):
+        def change(*arguments, **options):
             if not self._lives:
                 raise CutShort
             self._lives -= 1
-            return real(*arguments)
+            return real(*arguments, **options)
 
         return change
 
@@ -404,6 +405,38 @@ def test_an_update_that_was_killed_at_any_moment_is_finished_by_the_next_run(tmp
         uninstall(root)
         assert everything_in(root) == before
     assert lives > 5
+
+
+def test_a_first_installation_that_was_killed_leaves_no_folder_that_nobody_knows(
+    tmp_path, monkeypatch
+):
+    lives, finished = 0, False
+    while not finished:
+        root = tmp_path / str(lives)
+        root.mkdir()
+        Kills(monkeypatch, lives)
+        try:
+            install(root, files=(UNIT, PAGE))
+            finished = True
+        except CutShort:
+            lives += 1
+        monkeypatch.undo()
+        install(root, files=(UNIT, PAGE))
+        uninstall(root)
+        # Where the list is has to be there before the list.
+        assert everything_in(root) <= {"opt"}, f"forgotten when killed after {lives - 1}"
+    assert everything_in(root) == set()
+    assert lives > 10
+
+
+def test_a_list_that_was_lost_is_written_anew_and_told(root):
+    install(root)
+    (root / "opt/some/installed.json").unlink()
+    assert install(root, write=False) == {"/opt/some/installed.json"}
+    (change,) = installation(root).install(wanted(), write=True).changes
+    assert change.before == ""
+    assert UNIT.path in change.after.splitlines()
+    assert not install(root)
 
 
 def test_removal_is_told_of_files_whose_list_was_lost(root):
