@@ -16,6 +16,7 @@ from .upgrading import (
     RAISES,
     Replaced,
     a_broken_update_is_taken_back,
+    a_changed_socket_unit_comes_into_force,
     an_update_moves_nothing,
     unmoved,
 )
@@ -30,6 +31,11 @@ LETS_GO = {"hold/goals.py": ("if self._bars.against(address, table):", "if True:
 def test_an_update_moves_no_device(main: ManagedHost, collections: Path, tmp_path: Path) -> None:
     with unmoved(main, *ASLEEP, awake=("spare",)):
         an_update_moves_nothing(main, collections, tmp_path)
+
+
+def test_a_changed_socket_unit_moves_no_device(main: ManagedHost, collections: Path) -> None:
+    with unmoved(main, *ASLEEP, awake=("spare",)):
+        a_changed_socket_unit_comes_into_force(main, collections)
 
 
 @pytest.mark.parametrize("breaks", [RAISES, {**RAISES, **NEXT}], ids=["same", "newer"])

@@ -324,19 +324,29 @@ class Commands:
 
     def __init__(self, **answers: tuple[int, str, str]) -> None:
         self.asked: list[str] = []
+        self.last: list[str] = []
         self._answers = answers
 
     def __call__(self, command: list[str]) -> tuple[int, str, str]:
         """Note the command and return its end."""
         word = command[1].replace("-", "_")
         self.asked.append(word)
+        self.last = command
         return self._answers.get(word, (0, "", ""))
 
 
 def test_units_are_read_anew_before_the_restart() -> None:
     run = Commands()
     Service(run).restart()
-    assert run.asked == ["daemon_reload", "reset_failed", "restart"]
+    assert run.asked == ["show", "daemon_reload", "reset_failed", "restart"]
+    assert run.last == ["systemctl", "restart", "vfio-powerd.service"]
+
+
+def test_a_socket_whose_unit_was_written_is_restarted_with_the_service_in_one_job() -> None:
+    run = Commands(show=(0, "yes\n", ""))
+    Service(run).restart()
+    assert run.asked.index("show") < run.asked.index("daemon_reload")  # nobody knows afterwards
+    assert run.last == ["systemctl", "restart", "vfio-powerd.socket", "vfio-powerd.service"]
 
 
 def test_why_it_was_not_started_is_told_in_a_line() -> None:
