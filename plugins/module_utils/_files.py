@@ -79,18 +79,26 @@ def digests(tree: Mapping[str, File], names: Iterable[str]) -> str:
     return "".join(lines)
 
 
-def write_file(path: Path, file: File) -> None:
-    """Put the file in place in one step; a reader sees the old one or the new one."""
+def write_file(path: Path, file: File, *, synced: bool = True) -> None:
+    """Put the file in place in one step; a reader sees the old one or the new one.
+
+    So does who comes after a power cut, unless it is not ``synced``.
+    """
     with _naming(path):
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
                 stream.write(file.content)
                 os.fchmod(stream.fileno(), file.mode)
+                stream.flush()
+                if synced:
+                    os.fsync(stream.fileno())
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
             raise
+        if synced:
+            _sync(path.parent)
 
 
 def write_link(path: Path, target: str) -> None:
@@ -100,6 +108,7 @@ def write_link(path: Path, target: str) -> None:
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(target)
         os.replace(temporary, path)
+        _sync(path.parent)
 
 
 def write_tree(folder: Path, tree: Mapping[str, File]) -> None:
@@ -111,14 +120,26 @@ def write_tree(folder: Path, tree: Mapping[str, File]) -> None:
         for name, file in tree.items():
             path = new / name
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            write_file(path, file)
+            write_file(path, file, synced=False)
+        sync_tree(new)
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
+        _sync(folder.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Have a folder on the disk with all files that are below it.
+
+    Not the whole host: that may wait for a disk of a guest, or a server that is gone.
+    """
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            _sync(path)
 
 
 def remove(path: Path) -> None:
@@ -133,6 +154,16 @@ def missing_folders(paths: Iterable[Path]) -> list[Path]:
     """Return the parent folders that have to be made, outermost first."""
     missing = {parent for path in paths for parent in path.parents if not parent.exists()}
     return sorted(missing, key=lambda folder: len(folder.parts))
+
+
+def _sync(path: Path) -> None:
+    """Have a file on the disk, or the names that are in a folder."""
+    with _naming(path):
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 @contextmanager

@@ -106,12 +106,14 @@ class Installation:
         restart = restart or bool(wrong.parts) or current in wrong.links
         goal = self._goal(before, wanted.paths, restart=restart)
         changes = self._changes(wanted, wrong)
-        if write and (changes or before != goal):
-            for new in self._missing_folders(wanted.paths):
-                new.mkdir(mode=0o755)
+        if not changes and before != goal:
+            changes = [Change(str(self._base / MANIFEST), before.listing(), goal.listing())]
+        if write and changes:
+            self._make_folders([])
             if restart:
                 self._keep_what_runs(before)
             goal.with_all_of(before).save(self._manifest)
+            self._make_folders(wanted.paths)
             self._put_right(wanted, wrong)
             goal.save(self._manifest)
         return Installed(changes, goal.restart == self._boot)
@@ -195,7 +197,7 @@ class Installation:
         """Write down what the helper runs, unless that was done before, or it runs nothing."""
         version = self._running_version(before)
         program = read_tree(self._at(self._base / version)) if version else {}
-        if not program or is_there(self._previous):
+        if not program or self.previous() is not None:
             return
         paths = [path for path in before.paths if path != str(self._base / CURRENT)]
         files = [file for path in paths if (file := self._found(File(path, "")))]
@@ -214,6 +216,11 @@ class Installation:
     def _missing_folders(self, paths: Iterable[str]) -> list[Path]:
         """Return the folders of a host that have to be made, outermost first."""
         return missing_folders([self._manifest, *map(self._at, paths)])
+
+    def _make_folders(self, paths: Iterable[str]) -> None:
+        """Make the folders of these paths, and of the list, which has to name all others first."""
+        for folder in self._missing_folders(paths):
+            folder.mkdir(mode=0o755)
 
     def _put_right(self, wanted: Wanted, wrong: Wrong) -> None:
         if wrong.parts:

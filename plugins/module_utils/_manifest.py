@@ -40,6 +40,10 @@ class Manifest(NamedTuple):
         """Store it in one step."""
         write_file(path, File(str(path), json.dumps(self._asdict(), indent=1) + "\n"))
 
+    def listing(self) -> str:
+        """Return what it names, a line for each."""
+        return "".join(f"{path}\n" for path in (*self.paths, *self.folders))
+
     def with_all_of(self, other: Manifest) -> Manifest:
         """Return one that names what either of both names."""
         return self._replace(

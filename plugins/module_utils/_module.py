@@ -50,13 +50,17 @@ def require_root(module) -> None:
         )
 
 
+def next_step(error) -> str:
+    """Return what somebody can do about a path that could not be read, written or removed."""
+    return NEXT_STEPS.get(error.errno, "Find out what is wrong with it")
+
+
 def fail_at(module, error) -> None:
     """Leave with a sentence on a path that could not be read, written or removed."""
     place = error.filename or "A file whose name is not known"
-    step = NEXT_STEPS.get(error.errno, "Find out what is wrong with it")
     module.fail_json(
-        msg=f"{place}: {error.strerror or error}. What comes after it was left as it is. {step},"
-        " then run the task again: it goes on from there."
+        msg=f"{place}: {error.strerror or error}. What comes after it was left as it is."
+        f" {next_step(error)}, then run the task again: it goes on from there."
     )
 
 

@@ -19,7 +19,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sysfs 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.view import HelperView
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 
-UNIT = "vfio-powerd.service"
+UNIT, SOCKET = "vfio-powerd.service", "vfio-powerd.socket"
 LINES = 12
 """How much of the journal is shown: a traceback, and what came before it."""
 
@@ -67,13 +67,22 @@ class Service:
     def restart(self) -> None:
         """Have it run what is installed, by units as they are written. May raise NotStarted."""
         self._began = time.time()
+        # With the socket it is one job: the service is down for as long as that takes, and what is
+        # kept for it stays, as with any restart.
+        units = [SOCKET, UNIT] if self._socket_differs() else [UNIT]
         self._run(["systemctl", "daemon-reload"])
         # Starts that failed do not count against this one.
         self._run(["systemctl", "reset-failed", UNIT])
-        status, _output, complaint = self._run(["systemctl", "restart", UNIT])
+        status, _output, complaint = self._run(["systemctl", "restart", *units])
         if status:
             said = complaint.strip() or f"systemctl ended with status {status}"
             raise NotStarted(said.splitlines()[0])
+
+    def _socket_differs(self) -> bool:
+        """Tell whether the socket's unit was written since the service manager read it."""
+        show = ["systemctl", "show", "--value", "--property", "NeedDaemonReload", SOCKET]
+        _status, output, _complaint = self._run(show)
+        return bool(output.strip() == "yes")
 
     def journal(self) -> list[str]:
         """Return the last lines that the helper wrote since it was told to restart."""

@@ -9,20 +9,24 @@ its devices after half a minute, and a controller may be gone for longer.
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Callable, NamedTuple
 
 from ansible_collections.vfio.power.plugins.module_utils._installation import Change, Installation
+from ansible_collections.vfio.power.plugins.module_utils._module import next_step
 from ansible_collections.vfio.power.plugins.module_utils._service import (
     UNIT,
     Look,
     NotStarted,
     Service,
 )
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import RUNNING
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
+from ansible_collections.vfio.power.plugins.module_utils._verdict import were_compared, wrong_with
 
 LOOK_AT = f"Look at: systemctl status {UNIT}"
+LOOK_EVERY = 0.2  # seconds
+LOOKS = 300
+"""A minute: as long as the kernel may need for a device that does not come back."""
 
 
 class DidNotComeUp(Exception):
@@ -32,6 +36,14 @@ class DidNotComeUp(Exception):
         super().__init__(message)
         self.journal = journal
         self.put_back = put_back
+
+
+class Verdict(NamedTuple):
+    """What is wrong with a helper, if anything is, and what was seen of it."""
+
+    trouble: str
+    goes_on: bool = False
+    """Whether it was seen to hold, device by device, what the one before held."""
 
 
 class Started(NamedTuple):
@@ -44,7 +56,8 @@ class Started(NamedTuple):
 class Upgrade:
     """Brings the helper from what it runs to what is installed, or back.
 
-    ``make_ready`` does what the host needs for the program of a version that was put back.
+    ``make_ready`` does what the host needs for the program of a version that was put back, and
+    ``sleep`` passes the time between two looks.
     """
 
     def __init__(
@@ -52,10 +65,12 @@ class Upgrade:
         installation: Installation,
         service: Service,
         make_ready: Callable[[str], None],
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._installation = installation
         self._service = service
         self._make_ready = make_ready
+        self._sleep = sleep
 
     def bring_up(self, *, write: bool) -> Started:
         """Restart the helper where that is due or it does not serve, and see it.
@@ -68,7 +83,7 @@ class Upgrade:
         if not write:
             return Started(restart, self._installation.seen(write=False))
         before = self._service.look()
-        trouble = self._trouble(before, restart=restart)
+        trouble = self._judge(before, restart=restart).trouble
         if trouble:
             raise self._gone_back(before, trouble)
         return Started(restart, self._installation.seen(write=True))
@@ -81,56 +96,49 @@ class Upgrade:
         if self._installation.previous() is None:
             told.append(f"Nothing was installed before that could be put back. {LOOK_AT}.")
             return DidNotComeUp("\n".join(told), journal, put_back=False)
-        self._installation.put_back()
-        version = self._installation.version
-        self._make_ready(version)
-        back = f"What was installed before (version {version}) was put back"
-        trouble = self._trouble(before, restart=True)
-        if trouble:
-            told.append(f"{back}, and does not come up either: {trouble}. {LOOK_AT}.")
+        try:
+            self._installation.put_back()
+            version = self._installation.version
+            self._make_ready(version)
+        except OSError as error:
+            told.append(
+                f"What was installed before could not be put back: {error}. The helper is left as"
+                f" it is. {next_step(error)}, then run the task again."
+            )
             return DidNotComeUp("\n".join(told), journal, put_back=False)
-        self._installation.seen(write=True)
-        held = ", and holds what was held" if before.answer.helper.state == RUNNING else ""
+        back = f"What was installed before (version {version}) was put back"
+        verdict = self._judge(before, restart=True)
+        if verdict.trouble:
+            told.append(f"{back}, and does not come up either: {verdict.trouble}. {LOOK_AT}.")
+            return DidNotComeUp("\n".join(told), journal, put_back=False)
+        with suppress(OSError):  # what is not noted now is by the next run, which restarts it again
+            self._installation.seen(write=True)
+        held = ", and holds what was held" if verdict.goes_on else ""
         told.append(f"{back}: it answers{held}.")
+        told.append(
+            f"Report the journal, and run the collection of version {version} until that is mended:"
+            " each run tries again."
+        )
         return DidNotComeUp("\n".join(told), journal, put_back=True)
 
-    def _trouble(self, before: Look, *, restart: bool) -> str:
-        """Restart the helper and look at it; return what is wrong with it, if anything is."""
+    def _judge(self, before: Look, *, restart: bool) -> Verdict:
+        """Restart the helper where that is due, and look at it."""
         try:
             if restart:
                 self._service.restart()
         except NotStarted as error:
-            return str(error).rstrip(".")
-        return wrong_with(before, self._service.look(), self._installation.version)
+            return Verdict(str(error).rstrip("."))
+        after = self._look_at_rest()
+        return Verdict(
+            wrong_with(before, after, self._installation.version), were_compared(before, after)
+        )
 
-
-def wrong_with(before: Look, after: Look, version: str) -> str:
-    """Say in what a helper is not the one that was to go on; nothing where it is."""
-    helper = after.answer.helper
-    if helper.state != RUNNING:
-        return f"it does not answer. {helper.trouble}".rstrip(". ")
-    if helper.version != version:
-        return f"version {helper.version} answers in its place"
-    if before.answer.helper.answered and helper.answered:
-        lost = ", ".join(str(address) for address in sorted(_lost(before, after)))
-        return f"it does not hold any more: {lost}" if lost else ""
-    # One of them speaks another API revision: the service manager can still count.
-    if after.kept < before.kept:
-        return f"of {before.kept} descriptors that were kept for it {after.kept} are left"
-    return ""
-
-
-def _lost(before: Look, after: Look) -> frozenset[PciAddress]:
-    """Return what is not held any more without a reason of its own."""
-    if after.answer.helper.paused:
-        return frozenset()
-    held = frozenset(address for address, hold in before.answer.holds.items() if hold.held)
-    reports = after.answer.holds.items()
-    fine = frozenset(address for address, report in reports if _is_well(report))
-    return held & after.on_vfio - fine
-
-
-def _is_well(report: HoldReport) -> bool:
-    """Tell whether a device is held, or somebody asked for it, or it must not be held (a quirk)."""
-    forbidden = report.failure is not None and report.failure.code == "unsupported"
-    return report.held or bool(report.leases) or bool(report.quarantined) or forbidden
+    def _look_at_rest(self) -> Look:
+        """Look once nothing moves. One that serves may be about to take devices, or let them go."""
+        look = self._service.look()
+        for _again in range(LOOKS):
+            if not any(report.running for report in look.answer.holds.values()):
+                break
+            self._sleep(LOOK_EVERY)
+            look = self._service.look()
+        return look

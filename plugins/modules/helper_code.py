@@ -229,6 +229,7 @@ missing:
 """
 
 import json
+import os
 import signal
 
 from ansible.module_utils.basic import AnsibleModule
@@ -373,10 +374,15 @@ def compile_program(module, version):
 
     A start takes half the time then. Sources are compared by hash, so an edited one still counts.
     """
+    from pathlib import Path
+
+    from ansible_collections.vfio.power.plugins.module_utils._files import sync_tree
+
     root = module.params["root"].rstrip("/")
     folder = f"{root}{module.params['path']}/{version}"
     compileall = ["compileall", "-q", "--invalidation-mode", "checked-hash", folder]
     module.run_command([module.params["python"], "-I", "-m", *compileall])
+    sync_tree(Path(folder))
 
 
 def main() -> None:
@@ -416,6 +422,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     require_python(module)
+    # With a stricter one the folders that have to be made would be closed to all but root.
+    os.umask(0o022)
     from pathlib import Path
 
     from ansible_collections.vfio.power.plugins.module_utils._installation import Installation

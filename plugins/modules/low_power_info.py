@@ -15,7 +15,8 @@ description:
     that is not as declared.
   - Looking never touches. Nothing is opened, reset or woken; only files are read that the kernel
     answers from memory.
-  - Works where the helper is not installed. Works without root as well, and sees less then.
+  - Does not start a helper that is stopped, and works where none is installed. Works without root
+    as well, and sees less then.
 requirements:
   - Python 3.9 or newer on the host
   - pyudev on the host, only where O(devices[].match) uses V(property)

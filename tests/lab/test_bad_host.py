@@ -51,13 +51,39 @@ def test_a_stopped_helper_is_named_and_nothing_is_written(installed):
     assert nic in listed.stdout
     assert "helper-down" in listed.stdout
     assert installed.ctl("list --check", check=False).returncode == 1
-    for words in (f"release {nic} --holder x", f"reclaim {nic}", "watch"):
+    watching = installed.ctl("watch", check=False)
+    assert watching.returncode == 3
+    assert "systemctl start vfio-powerd.service" in watching.stderr
+    for words in (f"release {nic} --holder x", f"reclaim {nic}"):
         asked = installed.ctl(words, check=False)
         assert asked.returncode == 3, words
         assert "role vfio.power.helper" in asked.stderr, words
     answer = installed.info()
     assert "helper-down" in {it["code"] for it in answer["drift"]}
     installed.lab.ssh("systemctl start vfio-powerd.socket vfio-powerd.service")
+    installed.reaches("nic", "D3cold")
+
+
+def test_a_helper_that_was_stopped_alone_is_not_started_by_those_who_look(installed):
+    nic = installed.address("nic")
+    installed.lab.ssh("systemctl stop vfio-powerd.service")
+    try:
+        for words in ("list", f"show {nic}", "watch", "version", "list --check"):
+            told = installed.ctl(words, check=False)
+            assert "systemctl start vfio-powerd.service" in told.stderr, words
+        assert installed.info()["helper"]["running"] is False
+        declared = rule(installed, "nic", mode="entry")
+        predicted = installed.declare(declared, check=True, fail_on_drift=False)
+        assert "Applying starts it" in predicted["beside"]
+        played = installed.play("vfio.power.drift", vfio_power_devices=[declared])
+        assert played.status != 0, played.output
+        assert any("helper-down" in text for text in played.complaints)
+        active = "systemctl show -P ActiveState vfio-powerd.socket vfio-powerd.service"
+        assert installed.lab.ssh(active).stdout.split() == ["active", "inactive"]
+        assert installed.openable("nic")
+        assert not installed.declare(declared)["failed"]  # applying starts it
+    finally:
+        installed.lab.ssh("systemctl start vfio-powerd.service")
     installed.reaches("nic", "D3cold")
 
 

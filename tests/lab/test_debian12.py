@@ -15,6 +15,7 @@ from .upgrading import (
     ASLEEP,
     RAISES,
     a_broken_update_is_taken_back,
+    a_changed_socket_unit_comes_into_force,
     an_update_moves_nothing,
     unmoved,
 )
@@ -54,6 +55,14 @@ def test_an_update_moves_no_device_there_either(
 ) -> None:
     with unmoved(main, *ASLEEP):
         an_update_moves_nothing(main, collections, tmp_path)
+
+
+def test_a_changed_socket_unit_moves_no_device_there_either(
+    converged: ManagedHost, collections: Path
+) -> None:
+    converged.reaches("nic", "D3cold")
+    with unmoved(converged, *ASLEEP):
+        a_changed_socket_unit_comes_into_force(converged, collections)
 
 
 def test_a_helper_that_raises_is_taken_back_there_too(

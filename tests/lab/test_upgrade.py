@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from .dying import kept
 from .managed import ManagedHost
 from .upgrading import (
     ASLEEP,
     RAISES,
     Replaced,
     a_broken_update_is_taken_back,
+    a_changed_socket_unit_comes_into_force,
     an_update_moves_nothing,
     unmoved,
 )
@@ -23,11 +25,17 @@ LAB = {"shape": "standard"}
 
 NEXT = {"words/version.py": ('VERSION = "0.1.0"', 'VERSION = "0.2.0"')}
 FORGETS = {"hold/reporting.py": ("held=holder.grip is not None", "held=False")}
+LETS_GO = {"hold/goals.py": ("if self._bars.against(address, table):", "if True:")}
 
 
 def test_an_update_moves_no_device(main: ManagedHost, collections: Path, tmp_path: Path) -> None:
     with unmoved(main, *ASLEEP, awake=("spare",)):
         an_update_moves_nothing(main, collections, tmp_path)
+
+
+def test_a_changed_socket_unit_moves_no_device(main: ManagedHost, collections: Path) -> None:
+    with unmoved(main, *ASLEEP, awake=("spare",)):
+        a_changed_socket_unit_comes_into_force(main, collections)
 
 
 @pytest.mark.parametrize("breaks", [RAISES, {**RAISES, **NEXT}], ids=["same", "newer"])
@@ -48,3 +56,16 @@ def test_a_helper_that_forgets_its_devices_is_taken_back(
     with unmoved(main, *ASLEEP, awake=("spare",)):
         said = a_broken_update_is_taken_back(main, collections, tmp_path, FORGETS)
     assert f"it does not hold any more: {main.address('nic')}, {main.address('disk')}" in said
+
+
+def test_a_helper_that_lets_its_devices_go_is_taken_back_and_they_are_taken_again(
+    main: ManagedHost, collections: Path, tmp_path: Path
+) -> None:
+    store = kept(main)
+    said = a_broken_update_is_taken_back(main, collections, tmp_path, LETS_GO)
+    assert f"it does not hold any more: {main.address('nic')}, {main.address('disk')}" in said
+    assert "(version 0.1.0) was put back: it answers, and holds what was held." in said
+    assert main.held(*ASLEEP, "spare")
+    assert kept(main) == store
+    for card in ASLEEP:
+        main.reaches(card, "D3cold")

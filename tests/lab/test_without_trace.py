@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .conftest import OneLab
+from .declared import HELPER
 from .guests import guest
 from .managed import ManagedHost
 from .watching import everything
@@ -38,6 +39,24 @@ def test_removal_lets_all_go_and_leaves_nothing(main: ManagedHost, one_lab: OneL
     again = main.play("vfio.power.remove", vfio_power_hosts="lab")
     assert again.status == 0, again.output
     assert again.changed == 0
+
+
+def test_removal_of_a_helper_that_failed_leaves_no_failed_unit(host: ManagedHost, one_lab: OneLab):
+    host.converge(vfio_power_devices=[], **HELPER)
+    folder = "/run/systemd/system/vfio-powerd.service.d"
+    fails = "[Service]\nExecStart=\nExecStart=/bin/false\nRestart=no\n"
+    host.lab.ssh(f"mkdir -p {folder}; cat > {folder}/fails.conf", input=fails)
+    try:
+        host.lab.ssh("systemctl daemon-reload")
+        assert host.lab.ssh("systemctl restart vfio-powerd", check=False).returncode
+    finally:
+        host.lab.ssh(f"rm -r {folder}")
+    state = "systemctl show -P ActiveState vfio-powerd.service"
+    assert host.lab.ssh(state).stdout.strip() == "failed"
+    played = host.play("vfio.power.remove", vfio_power_hosts="lab")
+    assert played.status == 0, played.output
+    assert host.lab.ssh(state).stdout.strip() == "inactive"
+    assert everything(host) == one_lab.as_found
 
 
 def test_removal_wants_its_hosts_named(host: ManagedHost):

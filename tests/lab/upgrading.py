@@ -106,6 +106,17 @@ def an_update_moves_nothing(host: ManagedHost, collections: Path, folder: Path) 
     assert folders == ["0.1.0", "current", "installed.json"]
 
 
+def a_changed_socket_unit_comes_into_force(host: ManagedHost, collections: Path) -> None:
+    """Converge after the socket's unit was edited: it is put right, and restarted."""
+    since = "systemctl show -P ActiveEnterTimestampMonotonic vfio-powerd.socket"
+    before, pid = int(host.lab.ssh(since).stdout), main_pid(host)
+    host.lab.ssh("echo '# Edited.' >> /etc/systemd/system/vfio-powerd.socket")
+    played = converge(host, collections)
+    assert played.status == 0, played.output
+    assert int(host.lab.ssh(since).stdout) > before, "the socket was not restarted"
+    assert main_pid(host) != pid
+
+
 def a_broken_update_is_taken_back(
     host: ManagedHost, collections: Path, folder: Path, breaks: Replaced
 ) -> str:

@@ -11,9 +11,9 @@ from typing import Callable, NamedTuple, Optional
 
 from ..think.select import asks_udev
 from ..touch.client import Client
-from ..touch.helper import CODE, Count
+from ..touch.helper import CODE
 from ..touch.look import SETTLE, look
-from ..touch.manager import stored
+from ..touch.manager import Manager, standing
 from ..touch.quirks import Loaded as KnownBad
 from ..touch.quirks import load as load_quirks
 from ..touch.store import FOLDER, Loaded, Store
@@ -43,7 +43,7 @@ class Ground(NamedTuple):
     ticks: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     known_bad: Callable[[], KnownBad] = load_quirks
-    stored: Count = stored
+    manager: Manager = standing
 
     def look(
         self,
@@ -51,8 +51,13 @@ class Ground(NamedTuple):
         selectors: Sequence[Selector] = (),
         settle: float = SETTLE,
         besides: Optional[Collection[PciAddress]] = None,
+        *,
+        may_start: bool = False,
     ) -> HostView:
-        """Take a picture of the host; with ``loaded``, as if that were what is stored."""
+        """Take a picture of the host; with ``loaded``, as if that were what is stored.
+
+        ``may_start``: a helper that is stopped is started by being asked.
+        """
         return look(
             self.client,
             self.sysfs,
@@ -67,7 +72,8 @@ class Ground(NamedTuple):
             now=self.clock(),
             settle=settle,
             known_bad=self.known_bad,
-            stored=self.stored,
+            manager=self.manager,
+            may_start=may_start,
         )
 
     def need_udev(self, declaration: Declaration) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Optional
 
 from ..think.documents import declaration_document
-from ..think.drift import ABSENT
+from ..think.drift import ABSENT, STOPPED
 from ..think.merge import merge
 from ..think.parse import Request, parse_request
 from ..think.plan import Step, plan
@@ -61,6 +61,7 @@ def _once(wish: Wish, request: Request, ground: Ground, *, check: bool) -> Answe
         loaded._replace(declaration=merged),
         settle=SETTLE if check else 0.0,
         besides=[entry.address for entry in loaded.known],
+        may_start=not check,
     )
     _refuse_clashes(merged, seen, ground)
     lacking = missing(seen, merged)
@@ -121,6 +122,8 @@ def _predicted(task: Task, seen: HostView, lacking: list[str]) -> Answer:
     steps = {step.address: step for step in _plan(task.merged, seen)}
     actions = {address: step.actions for address, step in steps.items() if step.actions}
     warnings = [f"As this host is now it would be refused: {lack}" for lack in lacking]
+    if seen.helper.state == STOPPED:
+        warnings.append("The helper is stopped. Applying starts it, and it takes what is declared.")
     first_opened = [str(it) for it in sorted(actions) if "open" in actions[it]]
     if first_opened and not seen.helper.answered:
         warnings.append(

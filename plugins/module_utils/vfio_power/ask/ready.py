@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..think.drift import ABSENT, RUNNING
+from ..think.drift import ABSENT, RUNNING, STOPPED
 from ..touch.view import HostView
 from ..words.declaration import Declaration
 from ..words.errors import VfioPowerError
@@ -40,6 +40,8 @@ def _of_the_helper(view: HostView, wanted: Declaration) -> Iterator[str]:
                 "The helper is not installed on this host, and a rule asks it to hold devices."
                 " Install it with the role vfio.power.helper."
             )
+    elif helper.state == STOPPED:
+        return  # only in check mode: whoever applies has started it
     elif helper.state != RUNNING:
         yield (
             "The helper is installed and does not answer."

@@ -11,6 +11,7 @@ from typing import Any, Optional, TextIO
 
 from ..touch.client import Client
 from ..touch.look import Describe, look
+from ..touch.manager import Manager, not_stopped, standing
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..touch.view import HostView
@@ -33,12 +34,19 @@ class Surroundings:
         store: Optional[Store] = None,
         describe: Optional[Describe] = None,
         look_options: Optional[Mapping[str, Any]] = None,
+        manager: Manager = standing,
     ) -> None:
         self.client = client or Client()
         self.sysfs = sysfs or Sysfs()
         self.store = store or Store()
         self.describe = describe
         self.look_options = look_options or {}
+        self.manager = manager
+
+    def running(self) -> Client:
+        """Return the client, for a command that must not start the helper. Raises Stopped."""
+        not_stopped(self.manager)
+        return self.client
 
     def look(self, selectors: Sequence[Selector] = ()) -> HostView:
         """Take a picture of the host, or of some of its devices."""
@@ -48,6 +56,7 @@ class Surroundings:
             self.store,
             selectors=selectors,
             describe=self.describe,
+            manager=self.manager,
             **self.look_options,
         )
 

@@ -16,7 +16,7 @@ from .stage import DONE, REFUSED, UNREACHABLE, Stage
 def run(stage: Stage, _options: Namespace) -> int:
     """Print both versions; the command's own is printed even when the helper is silent."""
     try:
-        status = Fields(stage.around.client.call("GetStatus"), "status")
+        status = Fields(stage.around.running().call("GetStatus"), "status")
     except HelperUnreachable as error:
         _print(stage, "", None)
         stage.remark_error(error)

@@ -30,7 +30,7 @@ _COLOURS = {
 def run(stage: Stage, _options: Namespace) -> int:
     """Print a line per device, then one per event, until Ctrl-C or the helper's end."""
     try:
-        for told in stage.around.client.stream("Monitor"):
+        for told in stage.around.running().stream("Monitor"):
             if stage.as_json:
                 stage.say_json(told, indent=None)
             elif told.get("event") == "snapshot":

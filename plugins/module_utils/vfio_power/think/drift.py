@@ -16,7 +16,7 @@ from typing import Callable, Optional
 from ..words.report import Drift
 from . import drift_card, drift_hold, drift_power
 from .codes import CODES, drifted
-from .drift_case import ABSENT, DOWN, RUNNING, Case, reached
+from .drift_case import ABSENT, DOWN, RUNNING, STOPPED, Case, reached
 from .drift_host import HostCase, judge_host
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "CODES",
     "DOWN",
     "RUNNING",
+    "STOPPED",
     "Case",
     "HostCase",
     "drifted",

@@ -13,8 +13,8 @@ from ..words.declaration import Known, Rule
 from ..words.facts import Facts, HostFacts, Power
 from ..words.report import HoldReport
 
-RUNNING, ABSENT, DOWN = "running", "absent", "down"
-"""The helper answers; it is not installed; it is installed and does not answer."""
+RUNNING, ABSENT, DOWN, STOPPED = "running", "absent", "down", "stopped"
+"""The helper answers; is not installed; is installed and does not answer; is not to be asked."""
 
 
 class Case(NamedTuple):

@@ -12,13 +12,13 @@ from ..words.declaration import Declaration
 from ..words.report import Drift
 from ..words.version import API_REVISION, VERSION
 from .codes import found
-from .drift_case import ABSENT, RUNNING
+from .drift_case import ABSENT, RUNNING, STOPPED
 
 
 class HostCase(NamedTuple):
     """What is known of a host's helper and declaration at one moment."""
 
-    helper: str = RUNNING  # running, absent or down
+    helper: str = RUNNING  # running, absent, down or stopped
     api_revision: Optional[int] = None  # what the helper speaks; None: not known
     version: str = ""  # of the helper; empty: not known
     damaged: str = ""  # a sentence on each stored file that could not be used
@@ -54,6 +54,9 @@ def _helper_down(case: HostCase) -> Optional[Drift]:
             return None
         message = "the helper is not installed, and devices are declared that it has to hold"
         return found("helper-down", message, "Install it with the role vfio.power.helper")
+    if case.helper == STOPPED:
+        hint = "Start it with: systemctl start vfio-powerd.service"
+        return found("helper-down", "the helper is stopped", hint)
     message = "the helper is installed and does not answer on its socket"
     return found("helper-down", message, "Look at: systemctl status vfio-powerd.service")
 
@@ -102,7 +105,7 @@ def _not_kept(case: HostCase) -> Optional[Drift]:
         " devices are reset and left to the kernel's own rule if the helper dies"
     )
     hint = (
-        "Say why: journalctl -u vfio-powerd.service. A device that is let go and taken is kept anew"
+        "Look at: journalctl -u vfio-powerd.service. A device that is let go and taken is kept anew"
     )
     return found("not-kept", message, hint)
 

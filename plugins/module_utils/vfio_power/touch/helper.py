@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Callable, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
-from ..think.drift import ABSENT, DOWN, RUNNING
+from ..think.drift import ABSENT, DOWN, RUNNING, STOPPED
 from ..think.wire import Fields, report_from_json
 from ..words.address import PciAddress
 from ..words.errors import VfioPowerError
 from ..words.report import HoldReport
 from ..words.version import API_REVISION
 from .client import Client, NoHelper, NotAllowed
+from .manager import Manager, Standing, Stopped, not_stopped
 from .view import HelperView
 
 CODE = "/usr/local/lib/vfio-power/current"
@@ -30,20 +31,28 @@ class Answer(NamedTuple):
     damaged: str = ""
 
 
-Count = Callable[[], Optional[int]]
-
-
-def ask(client: Optional[Client], code: str = CODE, stored: Optional[Count] = None) -> Answer:
+def ask(
+    client: Optional[Client],
+    code: str = CODE,
+    manager: Optional[Manager] = None,
+    *,
+    may_start: bool = False,
+) -> Answer:
     """Ask the helper, or say why it cannot be asked; never raises.
 
-    ``stored`` says how many descriptors the service manager keeps for it (touch/manager.py).
+    ``manager`` says how its service stands (touch/manager.py). One that is stopped is not asked:
+    the socket would start it, and it takes devices. ``may_start``: that is wanted.
     """
     installed = DOWN if os.path.exists(code) else ABSENT
     if client is None:
         return Answer(HelperView(installed))
     try:
-        answer = _answer(client)
-        return _compared(client, answer, stored) if stored else answer
+        if manager is None or installed == ABSENT:
+            return _answer(client)
+        now = manager() if may_start else not_stopped(manager)
+        return _compared(client, _answer(client), now, manager)
+    except Stopped as error:
+        return Answer(HelperView(STOPPED, trouble=str(error)))
     except NotAllowed as error:
         return Answer(HelperView("unknown", trouble=str(error)))
     except NoHelper as error:
@@ -76,12 +85,13 @@ def _answer(client: Client) -> Answer:
     return Answer(helper, holds, answer.get("damaged", str, ""))
 
 
-def _compared(client: Client, answer: Answer, stored: Count) -> Answer:
+def _compared(client: Client, answer: Answer, now: Standing, manager: Manager) -> Answer:
     """Add what is stored. Both numbers move while devices are taken or let go: no word then."""
     if answer.helper.kept is None or _any_moves(answer):
         return answer
-    helper = answer.helper._replace(stored=stored())
+    helper = answer.helper._replace(stored=now.stored)
     if helper.fdstore_ok is False:
+        helper = helper._replace(stored=manager().stored)
         again = _answer(client)
         if again.helper.kept != helper.kept or _any_moves(again):
             return answer

@@ -22,9 +22,9 @@ from ..words.address import PciAddress
 from ..words.declaration import Resolution, Selector
 from ..words.facts import Facts
 from .client import Client
-from .helper import CODE, Answer, Count, ask
+from .helper import CODE, Answer, ask
 from .judging import Seen, host_drift, view_of
-from .manager import stored as stored_by_manager
+from .manager import Manager, standing
 from .openers import MANAGER, openers
 from .quirks import Loaded as KnownBad
 from .quirks import load as load_quirks
@@ -60,7 +60,8 @@ def look(
     settle: float = SETTLE,
     now: Optional[float] = None,
     known_bad: Callable[[], KnownBad] = load_quirks,
-    stored: Count = stored_by_manager,
+    manager: Manager = standing,
+    may_start: bool = False,
 ) -> HostView:
     """Take one picture of a host.
 
@@ -69,11 +70,12 @@ def look(
     not asked. ``describe`` adds what udev knows (touch/udev.py), and may raise ImportError;
     ``name`` only adds models, and does where no selector asks for a property. ``code`` tells
     whether a helper is installed. A device is not judged by its power state before it had
-    ``settle`` seconds to sleep. ``stored`` asks the service manager what it keeps for the helper.
+    ``settle`` seconds to sleep. ``manager`` says how the helper's service stands: one that is
+    stopped is asked, and started by that, only where it ``may_start``.
     """
     root = os.geteuid() == 0 if root is None else root
     loaded = store.load() if root else Loaded()
-    answer = ask(client, code, stored)
+    answer = ask(client, code, manager, may_start=may_start)
     by_property = asks_udev(loaded.declaration, selectors)
     wholly = by_property or name is None
     around = None if selectors else _all_that_matter(loaded, answer, besides)

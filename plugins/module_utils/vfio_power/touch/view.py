@@ -33,7 +33,7 @@ class Opener(NamedTuple):
 class HelperView(NamedTuple):
     """The helper, as far as it answered."""
 
-    state: str = "absent"  # running, down, absent, or unknown to those who may not ask
+    state: str = "absent"  # running, down, stopped, absent, or unknown to those who may not ask
     answered: bool = False  # what it says of devices is known, and can be understood
     version: str = ""
     api_revision: Optional[int] = None

@@ -8,6 +8,9 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -360,15 +363,16 @@ class Kills:
         for name in self.CHANGES:
             if hasattr(_installation, name):
                 monkeypatch.setattr(_installation, name, self._counted(getattr(_files, name)))
+        monkeypatch.setattr(Path, "mkdir", self._counted(Path.mkdir))
         save = _installation.Manifest.save
         monkeypatch.setattr(_installation.Manifest, "save", self._counted(save))
 
     def _counted(self, real):
-        def change(*arguments):
+        def change(*arguments, **options):
             if not self._lives:
                 raise CutShort
             self._lives -= 1
-            return real(*arguments)
+            return real(*arguments, **options)
 
         return change
 
@@ -403,6 +407,38 @@ def test_an_update_that_was_killed_at_any_moment_is_finished_by_the_next_run(tmp
     assert lives > 5
 
 
+def test_a_first_installation_that_was_killed_leaves_no_folder_that_nobody_knows(
+    tmp_path, monkeypatch
+):
+    lives, finished = 0, False
+    while not finished:
+        root = tmp_path / str(lives)
+        root.mkdir()
+        Kills(monkeypatch, lives)
+        try:
+            install(root, files=(UNIT, PAGE))
+            finished = True
+        except CutShort:
+            lives += 1
+        monkeypatch.undo()
+        install(root, files=(UNIT, PAGE))
+        uninstall(root)
+        # Where the list is has to be there before the list.
+        assert everything_in(root) <= {"opt"}, f"forgotten when killed after {lives - 1}"
+    assert everything_in(root) == set()
+    assert lives > 10
+
+
+def test_a_list_that_was_lost_is_written_anew_and_told(root):
+    install(root)
+    (root / "opt/some/installed.json").unlink()
+    assert install(root, write=False) == {"/opt/some/installed.json"}
+    (change,) = installation(root).install(wanted(), write=True).changes
+    assert change.before == ""
+    assert UNIT.path in change.after.splitlines()
+    assert not install(root)
+
+
 def test_removal_is_told_of_files_whose_list_was_lost(root):
     install(root)
     (root / "opt/some/installed.json").unlink()
@@ -423,6 +459,90 @@ def test_what_was_installed_below_a_root_folder_is_removed_from_where_it_is_moun
 def fill_the_disk(*_):
     """Fail as a write to a full disk does: the kernel names no file."""
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Task:
+    """A task of the module as Ansible would hand it over, below a root folder."""
+
+    check_mode, _diff = False, False
+
+    def __init__(self, root, **params):
+        self.answer = {}
+        defaults = {"state": "present", "python": sys.executable, "imports": [], "files": []}
+        others = {"links": [], "quirks": [], "also_remove": [], "path": "/opt/some"}
+        self.params = {**defaults, **others, "root": str(root), **params}
+
+    def run_command(self, command, **_options):
+        """Run a command."""
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def exit_json(self, **answer):
+        """Succeed."""
+        self.answer = answer
+
+
+@pytest.fixture
+def strict_umask():
+    """Whoever makes a folder makes it for himself, as on a hardened host."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_on_a_host_with_a_strict_umask_everybody_may_read_the_program(
+    root, strict_umask, monkeypatch
+):
+    task = Task(root, files=[{"path": PAGE.path, "content": "page", "restart": False}])
+    monkeypatch.setattr(helper_code, "AnsibleModule", lambda **_spec: task)
+    helper_code.main()
+    assert task.answer["changed"]
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in root.rglob("*")}
+    program = {path: mode for path, mode in modes.items() if not path.is_symlink()}
+    assert (root / "usr/local/share/man/man8").is_dir()
+    assert any(path.suffix == ".pyc" for path in program)
+    closed = [path for path, mode in program.items() if not mode & 0o004]
+    closed += [path for path, mode in program.items() if path.is_dir() and not mode & 0o001]
+    assert not [path for path in closed if path != root / "usr"]
+
+
+def test_what_is_installed_is_on_the_disk_before_it_has_its_name(root, monkeypatch):
+    synced, early = set(), []
+    fsync, replace, rename = os.fsync, os.replace, Path.rename
+
+    def noting(number):
+        fsync(number)
+        synced.add(os.fstat(number).st_ino)
+
+    def check(old, new):
+        below = [Path(old), *Path(old).rglob("*")]
+        early.extend(it for it in below if not it.is_symlink() and it.stat().st_ino not in synced)
+
+    def replacing(old, new):
+        if ".1.new." not in str(new):  # a name in there is none yet
+            check(old, new)
+        replace(old, new)
+
+    def renaming(old, new):
+        check(old, new)
+        return rename(old, new)
+
+    monkeypatch.setattr(_files.os, "fsync", noting)
+    monkeypatch.setattr(_files.os, "replace", replacing)
+    monkeypatch.setattr(Path, "rename", renaming)
+    install(root, program={"some": "one\n", "a/one": "two\n"}, files=(UNIT, PAGE))
+    assert not early
+    folders = {path.parent for path in root.rglob("*") if not path.is_dir()}
+    assert not {path for path in folders if path.stat().st_ino not in synced}
+
+
+def test_what_a_power_cut_left_of_the_copy_of_what_runs_is_no_copy(root):
+    install(root)
+    seen(root)
+    install(root, version="2")
+    (root / "opt/some/previous.json").write_text("")
+    installation(root, "the next boot").install(wanted(version="3"), write=True)
+    assert installation(root).previous().version == "2"
 
 
 def test_a_full_disk_is_told_with_the_path_that_was_written(root, monkeypatch):

@@ -26,6 +26,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_powe
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task import Wish
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import load
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import Store
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Daemon
@@ -49,6 +50,7 @@ class Place:
         self.quirks = folder / "quirks.d"
         self.store = Store(str(folder / "state"))
         self.fdstore = FakeFdStore(self.host.kernel)
+        self.standing = Standing()
         self.slept = 0.0  # seconds that tasks have waited, which are none
         self.told_wrongly: list[str] = []  # what was not as the interface's text says
         self._daemon: Daemon | None = None
@@ -111,7 +113,7 @@ class Place:
             ticks=lambda: time.monotonic() + self.slept,
             sleep=self.sleep,
             known_bad=lambda: load(str(self.quirks), os.geteuid()),
-            stored=lambda: None,
+            manager=lambda: self.standing,
         )
 
     def sleep(self, seconds: float) -> None:

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_power import ask
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.ready import NotReady
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task import Wish
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import service
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
 
@@ -338,6 +339,25 @@ def test_a_helper_that_is_stopped_is_told_apart_from_one_that_is_missing(place):
     place.stop_helper()
     with pytest.raises(NotReady, match="installed and does not answer"):
         place.low_power(entry())
+
+
+def test_a_stopped_helper_is_started_by_applying_and_not_by_check_mode(place):
+    place.host.add(NIC)
+    place.start_helper()  # what listens in the place of a stopped one starts it
+    place.standing = Standing("inactive")
+    before = calls_of(place)
+    predicted = place.low_power(entry(), check=True)
+    assert calls_of(place) == before
+    assert device_of(predicted)["after"]["held"]
+    assert "helper-down" in codes_of(predicted)
+    assert "The helper is stopped. Applying starts it" in predicted.warnings[-2]
+    assert not any("would be refused" in warning for warning in predicted.warnings)
+    assert not place.low_power_info()["helper"]["running"]
+    assert place.ground().client.call("List")["devices"] == []
+    told = iter([Standing("inactive"), Standing("active"), Standing("active")])
+    ground = place.ground()._replace(manager=lambda: next(told))
+    applied = ask(Wish([entry()], [], settle=1), check=False, ground=ground)
+    assert device_of(applied)["held"]
 
 
 def test_rules_that_hold_nothing_need_no_helper(place):

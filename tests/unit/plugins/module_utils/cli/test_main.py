@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import (
     API_REVISION,
     VERSION,
@@ -67,6 +68,17 @@ def test_without_the_helper_what_needs_it_exits_with_three(scene: Scene, words: 
     assert ran.status == 3
     assert ran.err.startswith("vfio-powerctl: The helper is not there: no socket")
     assert ran.err.endswith("with the role vfio.power.helper.\n")
+
+
+@pytest.mark.parametrize("word", ["watch", "version"])
+def test_a_helper_that_is_stopped_is_not_started_by_those_who_look(scene: Scene, word: str) -> None:
+    scene.standing, scene.refusal = Standing("inactive"), ("Timeout", {})
+    with scene.serve():  # its socket listens all the same
+        ran = ctl(scene, word)
+    assert ran.status == 3
+    told = "The helper is stopped. Start it with: systemctl start vfio-powerd.service.\n"
+    assert ran.err == f"vfio-powerctl: {told}"
+    assert scene.asked_at_all == 0
 
 
 def test_version_names_both(scene: Scene) -> None:

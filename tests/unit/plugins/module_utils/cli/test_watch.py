@@ -166,7 +166,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli import main
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
-main.Surroundings.__init__.__defaults__ = (Client(sys.argv[2]), None, None, None, None)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
+main.Surroundings.__init__.__defaults__ = (Client(sys.argv[2]), None, None, None, None, Standing)
 sys.exit(main.main(["watch"]))
 """
 

@@ -43,6 +43,12 @@ def test_a_helper_that_does_not_answer_is_down_whatever_is_declared():
         assert down == [("helper-down", "drift")]
 
 
+def test_a_helper_that_is_stopped_is_down_and_the_hint_starts_it():
+    (drift,) = judge_host(HostCase("stopped"))
+    assert (drift.code, drift.severity) == ("helper-down", "drift")
+    assert "systemctl start vfio-powerd.service" in drift.hint
+
+
 def test_a_helper_that_is_not_installed_is_missed_where_something_is_to_be_held():
     assert told(helper="absent") == [("helper-down", "drift")]
     assert told(helper="absent", declaration=LOOKING) == []

@@ -13,6 +13,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli.stage im
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.resolve import resolve
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire import report_to_json
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import Store
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.view import (
@@ -50,9 +51,10 @@ class Scene:
         self.status: dict[str, Any] = {"version": VERSION, "api_revision": API_REVISION}
         self.damaged: Optional[str] = None
         self.known_bad = Loaded()
-        self.stored: Optional[int] = None
+        self.standing = Standing()
         self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.asked_at_all = 0  # how often it was asked how it is
         self.refusal: Optional[tuple[str, dict[str, Any]]] = None
         self.client = Client(str(folder / "socket"), timeout=10)
         self._code = folder / "code"
@@ -64,7 +66,7 @@ class Scene:
         """Start the helper, for the length of a block."""
         self.install()
         methods = {
-            "GetStatus": lambda call: call.reply(self.status),
+            "GetStatus": self._get_status,
             "List": lambda call: call.reply(
                 {"generation": 1, "damaged": self.damaged, "devices": self._devices()}
             ),
@@ -130,9 +132,15 @@ class Scene:
             "root": root,
             "now": now,
             "known_bad": lambda: self.known_bad,
-            "stored": lambda: self.stored,
         }
-        return Surroundings(self.client, self.host.sysfs, self.store, self._described, look_options)
+        return Surroundings(
+            self.client,
+            self.host.sysfs,
+            self.store,
+            self._described,
+            look_options,
+            lambda: self.standing,
+        )
 
     def look(self, **options: Any) -> HostView:
         """Take a picture."""
@@ -150,10 +158,17 @@ class Scene:
             for address, facts in devices.items()
         }
 
+    def _get_status(self, call: Call) -> None:
+        self.asked_at_all += 1
+        call.reply(self.status)
+
     def _devices(self) -> list[dict[str, Any]]:
         return [report_to_json(report) for _address, report in sorted(self.reports.items())]
 
     def _monitor(self, call: Call) -> None:
+        if self.refusal is not None:
+            call.error(*self.refusal)
+            return
         self._monitors.append(call)
         snapshot = {"event": "snapshot", "time": NOW, "devices": self._devices()}
         call.reply(snapshot, continues=True)

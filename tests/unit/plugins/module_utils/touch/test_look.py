@@ -16,6 +16,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.docume
     iso,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.look import look
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.view import Opener
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
@@ -114,7 +115,7 @@ def test_what_is_kept_for_the_helper_is_compared_with_what_should_be(
     scene: Scene, stored: Optional[int], ok: Optional[bool]
 ) -> None:
     scene.hold(scene.add("0000:02:00.0"))
-    scene.status["kept"], scene.stored = 5, stored
+    scene.status["kept"], scene.standing = 5, Standing("active", stored)
     with scene.serve():
         view = scene.look()
     assert host_document(view)["helper"]["fdstore_ok"] is ok
@@ -125,7 +126,7 @@ def test_a_helper_that_takes_a_device_just_now_is_not_said_to_lack_descriptors(
     scene: Scene,
 ) -> None:
     scene.hold(scene.add("0000:02:00.0"), running=Running("open", NOW, 0.1))
-    scene.status["kept"], scene.stored = 5, 0
+    scene.status["kept"], scene.standing = 5, Standing("active", 0)
     with scene.serve():
         view = scene.look()
     assert view.helper.fdstore_ok is None
@@ -136,20 +137,52 @@ def test_what_moved_between_two_looks_is_not_said_to_be_lacking(scene: Scene) ->
     scene.hold(scene.add("0000:02:00.0"))
     scene.status["kept"] = 5
 
-    def let_go_meanwhile() -> int:
-        scene.status["kept"] = 0
-        return 0
+    around, asked = scene.surroundings(), []
 
+    def let_go_meanwhile() -> Standing:
+        asked.append("once more")
+        if len(asked) > 1:
+            scene.status["kept"] = 0
+        return Standing("active", 0)
+
+    around.manager = let_go_meanwhile
     with scene.serve():
-        view = look(scene.client, scene.host.sysfs, scene.store, stored=let_go_meanwhile)
+        view = around.look()
+    assert len(asked) == 2
     assert view.helper.fdstore_ok is None
 
 
+def test_what_was_kept_meanwhile_is_not_said_to_be_lacking(scene: Scene) -> None:
+    scene.hold(scene.add("0000:02:00.0"))
+    scene.status["kept"] = 5
+    around, told = scene.surroundings(), [Standing("active", 0), Standing("active", 5)]
+    around.manager = lambda: told.pop(0)
+    with scene.serve():
+        assert around.look().helper.fdstore_ok is True
+
+
+@pytest.mark.parametrize("word", ["inactive", "failed"])
+def test_a_helper_that_is_stopped_is_not_started_by_a_look(scene: Scene, word: str) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.hold(nic)
+    scene.standing = Standing(word)
+    with scene.serve():  # its socket listens all the same
+        view = scene.look()
+    assert view.helper.state == "stopped"
+    assert view.helper.trouble.endswith("systemctl start vfio-powerd.service")
+    document = host_document(view)
+    assert (document["helper"]["installed"], document["helper"]["running"]) == (True, False)
+    assert document["devices"][0]["held"] is None
+    assert scene.asked_at_all == 0
+    (drift,) = view.drift
+    assert (drift.code, drift.message) == ("helper-down", "the helper is stopped")
+
+
 def test_without_a_helper_the_service_manager_is_not_asked(scene: Scene) -> None:
-    def asked() -> int:
+    def asked() -> Standing:
         raise AssertionError("it was asked")
 
-    view = look(scene.client, scene.host.sysfs, scene.store, stored=asked)
+    view = look(scene.client, scene.host.sysfs, scene.store, manager=asked)
     assert view.helper.fdstore_ok is None
 
 
