@@ -205,6 +205,25 @@ def test_nothing_moves_because_a_file_was_damaged(
     assert calls_of(host, nic) == calls
 
 
+@pytest.mark.parametrize("wanted", ["release", "unbind", "stop"])
+def test_who_wants_a_device_gets_it_though_nobody_knows_what_was_declared(
+    host: FakeHost, helper: Helper, nic: FakeDevice, wanted: str
+) -> None:
+    helper.apply(rule(nic.address, "entry"))
+    helper.kill()
+    for name in ("declared.json", "declared.json.previous"):
+        (helper.state / name).write_text("{")
+    helper.start()
+    if wanted == "release":
+        assert not helper.release(nic.address, "guest")[nic.address].held
+        host.guest(nic.address).stop()
+    elif wanted == "unbind":
+        host.unbind(nic.address)
+    else:
+        assert helper.client.call("LetGo")["held"] == []
+    assert not is_held(nic)
+
+
 def test_the_boot_grace_goes_on_after_a_restart(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
