@@ -165,6 +165,27 @@ def test_a_host_that_lived_on_for_ten_minutes_was_not_killed(
     assert helper.device(nic.address).engaged is Mode.ENTRY
 
 
+def test_the_ten_minutes_of_a_card_are_not_those_of_the_next_one_at_its_address(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    everything = {"name": "all", "match": {"driver": ["vfio-pci"]}, "mode": "entry"}
+    helper.apply(everything)
+    helper.pass_time(LIVED_ON - 1)
+    helper.apply(exclude=[{"address": str(nic.address)}])
+    host.unplug(nic.address)
+    another = host.add(
+        str(nic.address), identity=Identity("8086", "1533", "8086", "0001", "020000")
+    )
+    helper.settle()
+    assert helper.apply(everything).devices[another.address].engaged is Mode.ENTRY
+    helper.pass_time(1)
+    assert marks(helper) == [str(another.address)]
+    helper.pass_time(LIVED_ON - 2)
+    assert marks(helper) == [str(another.address)]
+    helper.pass_time(1)
+    assert marks(helper) == []
+
+
 def test_without_room_for_a_mark_a_device_stays_awake_and_can_be_let_go(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
