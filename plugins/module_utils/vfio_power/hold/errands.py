@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import errno
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Optional
 
 from ..think.policy import Action
@@ -124,10 +125,8 @@ class Errands:
             if (refused.operation, refused.number) in _NEIGHBOURS_OR_BUSY:
                 self._refuse_neighbours(facts.address)
             raise
-        with ExitStack() as taking:
-            taking.callback(grip.close)
+        with _closing_what_fails(grip):
             self._see_awake(facts.address, Action.TAKE)
-            taking.pop_all()
         return grip
 
     def _refuse_neighbours(self, address: PciAddress) -> None:
@@ -143,8 +142,7 @@ class Errands:
     def _let_go(self, address: PciAddress, identity: Optional[Identity], grip: Grip) -> None:
         """End low power, see whether the device came back, and close it whatever was seen."""
         refused = None
-        with ExitStack() as closing:
-            closing.callback(grip.close)
+        with _closing_what_fails(grip):
             try:
                 self._leave_low_power(address, identity, grip)
             except VfioPowerError as error:
@@ -153,8 +151,9 @@ class Errands:
                 self._see_awake(address, Action.LET_GO)
             except NotOurs as not_back:
                 raise not_back from refused
-            if refused is not None:
-                raise refused
+        grip.close()  # where that fails nobody else gets the device, which is more than a refusal
+        if refused is not None:
+            raise refused
 
     def _leave_low_power(
         self, address: PciAddress, identity: Optional[Identity], grip: Grip
@@ -188,3 +187,14 @@ class Errands:
             raise silent(address, action)
         self._marks.seen_back(address, power.suspended_ms)
         return power
+
+
+@contextmanager
+def _closing_what_fails(grip: Grip) -> Iterator[None]:
+    """Close it where a block fails: what was seen counts for more than what the close says."""
+    try:
+        yield
+    except Exception:
+        with suppress(VfioPowerError, OSError):
+            grip.close()
+        raise
