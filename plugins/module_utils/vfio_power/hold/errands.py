@@ -148,10 +148,11 @@ class Errands:
             except VfioPowerError as error:
                 refused = error
             try:
-                self._see_awake(address, Action.LET_GO)
+                power = self._look_awake(address, Action.LET_GO)
             except NotOurs as not_back:
                 raise not_back from refused
         grip.close()  # where that fails nobody else gets the device, which is more than a refusal
+        self._seen_back(address, power)  # not before: somebody waits for the device
         if refused is not None:
             raise refused
 
@@ -178,6 +179,11 @@ class Errands:
 
     def _see_awake(self, address: PciAddress, action: Action) -> Optional[Power]:
         """See a device that we hold, and that is not in low power, awake and well."""
+        power = self._look_awake(address, action)
+        self._seen_back(address, power)
+        return power
+
+    def _look_awake(self, address: PciAddress, action: Action) -> Optional[Power]:
         power = self._sysfs.power(address)
         if power is None:
             return None  # it is leaving the bus
@@ -185,8 +191,12 @@ class Errands:
             raise lost(address, power, action)
         if not self._sysfs.answers(address):
             raise silent(address, action)
-        self._marks.seen_back(address, power.suspended_ms)
         return power
+
+    def _seen_back(self, address: PciAddress, power: Optional[Power]) -> None:
+        """Note that a device proved harmless, which is synced to the disk."""
+        if power is not None:
+            self._marks.seen_back(address, power.suspended_ms)
 
 
 @contextmanager

@@ -23,7 +23,11 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.surroun
     Surroundings,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import Action
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.marked import MarkFiles
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.marked import (
+    Mark,
+    MarkFiles,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Known
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     KernelRefused,
@@ -41,7 +45,8 @@ class Worker:
     def __init__(self, host: FakeHost, folder: Path) -> None:
         self.host = host
         self.store = FakeFdStore(host.kernel)
-        self.marks = Marks(cast(Surroundings, None), MarkFiles(str(folder), str(folder)), "boot")
+        self.files = MarkFiles(str(folder), str(folder))
+        self.marks = Marks(cast(Surroundings, None), self.files, "boot")
         grips_of = Grips(host.kernel, self.store, host.dev)
         self.errands = Errands(host.sysfs, grips_of, self.marks, host.dev)
 
@@ -126,6 +131,25 @@ def test_a_device_that_is_lost_is_lost_whatever_its_close_says(
     with pytest.raises(VfioPowerError) as refused:
         worker.run(action, nic, grip)
     assert worker.failure(refused.value, nic).code == "power-error"
+
+
+def test_nobody_waits_for_the_disk_before_a_device_is_closed(
+    host: FakeHost, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nic = host.add("0000:02:00.0")
+    grip = worker.take(nic)
+    worker.run(Action.ENTER, nic, grip)
+    open_then: list[int] = []
+    real_prove = worker.files.prove
+
+    def prove(address: PciAddress, mark: Mark) -> None:
+        open_then.append(nic.vfio.opens if nic.vfio else 0)
+        real_prove(address, mark)
+
+    monkeypatch.setattr(worker.files, "prove", prove)
+    worker.run(Action.LET_GO, nic, grip)
+    assert open_then == [0]
+    assert not worker.files.load()
 
 
 def test_the_group_stays_open_until_its_last_device_is_closed(
