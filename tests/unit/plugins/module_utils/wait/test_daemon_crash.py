@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
+    HelperUnreachable,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 
 from ..fake.host import FakeDevice, FakeHost
-from ..hold.helper import Asking, Helper, rule
+from ..hold.helper import Asking, Helper, rule, wait_until
 
 DELAY = 5.0
 GRACE = 60.0
@@ -255,3 +258,33 @@ def test_a_restart_waits_for_a_call_that_is_under_way(
     helper.until(nic.address, engaged=Mode.ENTRY)
     assert nic.vfio is not None
     assert nic.vfio.resets == resets
+
+
+@pytest.mark.parametrize("method", ["Release", "Pause", "LetGo"])
+def test_what_a_helper_that_ends_does_not_begin_is_not_answered_as_done(
+    host: FakeHost, helper: Helper, nic: FakeDevice, method: str
+) -> None:
+    slow = host.add("0000:03:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    gate = host.hold_up(slow.address, "open")
+    helper.applying(rule(nic.address, "entry"), rule(slow.address, "entry"))
+    assert gate.reached.wait(10)
+    ending = Asking(helper.terminate)
+    wait_until(lambda: helper.in_loop(lambda: helper.daemon.keeper.resting), "it is told to end")
+    about = {"addresses": [str(nic.address)], "holder": "guest"} if method == "Release" else {}
+    asking = Asking(lambda: helper.client.call(method, about))
+    wait_until(
+        lambda: (
+            helper.in_loop(lambda: len(helper.daemon.keeper.asks.about(nic.address))) > 0
+            or not asking.waits
+        ),
+        "it is asked for the device",
+    )
+    gate.open()
+    ending.answer()
+    with pytest.raises(HelperUnreachable):
+        asking.answer()
+    assert is_held(nic)
+    helper.start()
+    if method != "LetGo":
+        helper.until(nic.address, held=False)  # what was asked is done by the next one
