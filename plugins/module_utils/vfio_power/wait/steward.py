@@ -132,10 +132,17 @@ class Steward:
         self._keeper.let_all_go(partial(self._wipe_marks, gone), STOP_WITHIN)
 
     def _wipe_marks(self, wiped: Callable[[], None]) -> None:
-        """Leave nothing that tells the next boot of a crash: this is a stop in good order."""
+        """Leave nothing that tells the next boot of a crash: this is a stop in good order.
+
+        Not before it is on disk which devices did not come back.
+        """
         held = self._keeper.held()
         marks = self._keeper.marks
-        self._around.submit("marks", lambda: marks.wipe(held), lambda _none, _error: wiped())
+
+        def wipe() -> None:
+            self._around.submit("marks", lambda: marks.wipe(held), lambda _none, _error: wiped())
+
+        self._keeper.bars.quarantine.when_written(wipe)
 
     def _look(self) -> None:
         self._look_again = False  # what came until now is seen by this look

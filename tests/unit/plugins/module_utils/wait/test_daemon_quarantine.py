@@ -5,10 +5,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Collection, Iterable
 from typing import Callable
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.marks import LIVED_ON
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.marks import (
+    LIVED_ON,
+    Marks,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.distrust import (
+    Distrusted,
+    DistrustFile,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import daemon
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
@@ -21,7 +31,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
 )
 
 from ..fake.host import FakeDevice, FakeHost
-from ..hold.helper import Helper, Tape, rule, wait_until
+from ..hold.helper import Asking, Helper, Tape, rule, wait_until
 
 DELAY = 5.0
 GRACE = 60.0
@@ -426,3 +436,62 @@ def test_a_quarantine_that_cannot_be_written_down_is_in_force_all_the_same(
     assert "quarantine.json" in capsys.readouterr().err
     (helper.state / "quarantine.json.new").rmdir()
     unexpected.clear()
+
+
+class SlowDisk:
+    """Holds up what is written of the quarantine; ``done`` tells in which order things ended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.ready = threading.Event(), threading.Event()
+        self.done: list[str] = []
+        save, wipe = DistrustFile.save, Marks.wipe
+
+        def saved(file: DistrustFile, devices: Iterable[Distrusted]) -> None:
+            self.begun.set()
+            assert self.ready.wait(10)
+            save(file, devices)
+            self.done.append("saved")
+
+        def wiped(marks: Marks, besides: Collection[PciAddress]) -> None:
+            wipe(marks, besides)
+            self.done.append("wiped")
+
+        monkeypatch.setattr(DistrustFile, "save", saved)
+        monkeypatch.setattr(Marks, "wipe", wiped)
+
+
+@pytest.mark.parametrize("end", ["restart", "boot"])
+def test_devices_that_fail_in_the_same_moment_are_all_known_to_the_next_helper(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    devices = [host.add(f"0000:{bus:02x}:00.0") for bus in range(2, 10)]
+    helper.apply(*(rule(it.address, "entry") for it in devices))
+    disk = SlowDisk(monkeypatch)
+    for device in devices:
+        host.report_error(device.address)
+        assert disk.begun.wait(10)  # the others come while the first one is written down
+    for device in devices:
+        helper.until(device.address, held=False)
+    ending = Asking(helper.terminate if end == "restart" else helper.stop)
+    keeper = helper.daemon.keeper
+    wait_until(lambda: helper.in_loop(lambda: keeper.resting or keeper.permits._closed), "it ends")
+    disk.ready.set()
+    ending.answer()
+    assert disk.done == ["saved", "saved", "wiped"][: 2 if end == "restart" else 3]
+    if end == "boot":
+        helper.next_boot()
+    helper.start()
+    for device in devices:
+        assert quarantined(helper, device)
+
+
+def test_a_helper_ends_though_the_disk_does_not_answer(
+    host: FakeHost, helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "WRITTEN_WITHIN", 0.05)
+    helper.apply(rule(nic.address, "entry"))
+    disk = SlowDisk(monkeypatch)
+    host.report_error(nic.address)
+    helper.until(nic.address, held=False)
+    helper.terminate()
+    disk.ready.set()
