@@ -35,7 +35,10 @@ class Marks:
         self._counting: dict[PciAddress, Mark] = {}
 
     def restore(self) -> dict[PciAddress, Mark]:
-        """Go on from what helpers before us marked; return what another boot left behind."""
+        """Go on from what helpers before us marked; return what another boot left behind.
+
+        Raises OSError where the marks cannot be listed.
+        """
         found = self._files.load()
         self._proven = self._files.proven()
         self._armed = {address: it for address, it in found.items() if it.boot == self._boot}

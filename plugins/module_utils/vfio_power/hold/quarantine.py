@@ -39,7 +39,13 @@ class Quarantine:
         """Go on from what is on disk, and distrust the devices with which a host died before."""
         devices, self.damaged = self._file.load()
         self._devices = {it.address: it for it in devices}
-        left = marks.restore()
+        try:
+            left = marks.restore()
+        except OSError as error:
+            left = {}
+            reason = f"{error.filename} cannot be listed ({error.strerror})"
+            unknown = f"{reason}: whether the host died with an armed device is not known."
+            self.damaged = f"{self.damaged} {unknown}".lstrip()
         for address, mark in left.items():
             message = f"{address}: the host died while this device was armed"
             why = Quarantined("quarantined", message, self._desk.clock())

@@ -79,6 +79,8 @@ class Steward:
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
             take_over()
             self._installed(table, error)
+            if table is None:  # what is held stays, until somebody can tell what is declared
+                self._keeper.install(Table(damaged=_not_loaded(error), lost=True))
             left = self._graces.load()
             for address in self._keeper.table.known:
                 self._take_later([address], left.get(address, grace))
@@ -199,6 +201,10 @@ class Steward:
         if table.known_bad.damaged:
             tell("damaged", table.known_bad.damaged)
         self._keeper.install(table)
+
+
+def _not_loaded(error: Optional[Exception]) -> str:
+    return f"What is declared could not be loaded: {error}."
 
 
 def _leases_unwritten(error: OSError) -> None:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import errno
+from unittest.mock import patch
+
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperUnreachable,
@@ -206,6 +209,24 @@ def test_nothing_moves_because_a_file_was_damaged(
     assert report.engaged is Mode.ENTRY
     assert report.rule is None
     assert calls_of(host, nic) == calls
+
+
+def test_nothing_moves_because_the_bus_could_not_be_read(
+    host: FakeHost,
+    helper: Helper,
+    nic: FakeDevice,
+    unexpected: list[BaseException],
+) -> None:
+    helper.apply(rule(nic.address, "entry-with-wakeup"))
+    helper.kill()
+    with patch.object(host.sysfs, "devices", side_effect=OSError(errno.EIO, "it is broken")):
+        helper.start()
+    unexpected.clear()
+    assert "it is broken" in helper.client.call("GetStatus")["damaged"]
+    host.touch_device(nic.address)
+    helper.until(nic.address, state="waiting")
+    helper.pass_time(DELAY)
+    assert helper.until(nic.address, engaged=Mode.ENTRY_WITH_WAKEUP).wakes is None
 
 
 @pytest.mark.parametrize("wanted", ["release", "unbind", "stop"])

@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Collection, Iterable
-from typing import Callable
+from types import SimpleNamespace
+from typing import Callable, Optional
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.marks import (
     LIVED_ON,
     Marks,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import sealed
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.distrust import (
     Distrusted,
     DistrustFile,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.files import Folder
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import daemon
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
@@ -418,6 +422,38 @@ def test_a_damaged_quarantine_is_told(host: FakeHost, helper: Helper, nic: FakeD
     helper.apply(rule(nic.address, "entry"))
     helper.settle()
     assert helper.client.call("GetStatus")["damaged"] is None
+
+
+@pytest.mark.parametrize("name", ["quarantine.json", "paused.json", "declared.json"])
+def test_a_file_that_root_may_not_read_is_damaged_and_moves_no_device(
+    helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    helper.apply(rule(nic.address, "entry"))
+    helper.client.call("Resume")  # all files are there
+    helper.kill()
+    read = Folder.read
+
+    def refused(folder: Folder, wanted: str) -> Optional[bytes]:
+        if wanted.startswith(name):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(folder, wanted)
+
+    monkeypatch.setattr(Folder, "read", refused)
+    monkeypatch.setattr(sealed, "os", SimpleNamespace(geteuid=lambda: 0))
+    helper.start()
+    helper.settle()
+    assert f"{name} cannot be read" in helper.client.call("GetStatus")["damaged"]
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_marks_that_cannot_be_listed_are_told(helper: Helper, nic: FakeDevice) -> None:
+    helper.apply(rule(nic.address, "none", reserve=True))
+    helper.kill()
+    (helper.state / "marks").write_text("in the way")
+    helper.start()
+    assert is_held(nic)
+    assert f"{helper.state}/marks cannot be listed" in helper.client.call("GetStatus")["damaged"]
+    (helper.state / "marks").unlink()
 
 
 def test_a_quarantine_that_cannot_be_written_down_is_in_force_all_the_same(
