@@ -128,6 +128,8 @@ class Daemon:
             self._show_life()
         self.keeper.bars.quarantine.restore(self.keeper.marks)
         self.keeper.bars.pausing.restore()
+        if self.keeper.bars.damaged:
+            tell("damaged", self.keeper.bars.damaged)
         self.steward.start(grace, self._take_over, self._ready)
 
     def stop(self) -> None:

@@ -410,13 +410,16 @@ def test_a_device_that_a_guest_broke_is_the_guests_business(
     guest.stop()
 
 
-def test_a_damaged_quarantine_is_told(host: FakeHost, helper: Helper, nic: FakeDevice) -> None:
+def test_a_damaged_quarantine_is_told(
+    host: FakeHost, helper: Helper, nic: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
     helper.apply(rule(nic.address, "entry"))
     host.report_error(nic.address)
     helper.until(nic.address, held=False)
     helper.stop()
     (helper.state / "quarantine.json").write_text("{")
     helper.start()
+    assert f"<4>{helper.state}/quarantine.json " in capsys.readouterr().err
     assert "quarantine.json" in helper.client.call("GetStatus")["damaged"]
     assert "quarantine.json" in helper.client.call("List")["damaged"]
     helper.apply(rule(nic.address, "entry"))
@@ -424,12 +427,11 @@ def test_a_damaged_quarantine_is_told(host: FakeHost, helper: Helper, nic: FakeD
     assert helper.client.call("GetStatus")["damaged"] is None
 
 
-@pytest.mark.parametrize("name", ["quarantine.json", "paused.json", "declared.json"])
+@pytest.mark.parametrize("name", ["quarantine.json", "declared.json"])
 def test_a_file_that_root_may_not_read_is_damaged_and_moves_no_device(
     helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     helper.apply(rule(nic.address, "entry"))
-    helper.client.call("Resume")  # all files are there
     helper.kill()
     read = Folder.read
 
