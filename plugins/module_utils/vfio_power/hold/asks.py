@@ -77,8 +77,12 @@ class Asks:
     def settled(self, address: PciAddress) -> None:
         """Tell every request that nothing is left to do for a device."""
         for ask in list(self._open):
-            if ask.begun and ask.settled(address):
-                self._close(ask)
+            self.settle(ask, address)
+
+    def settle(self, ask: Ask, address: PciAddress) -> None:
+        """Tell one request so."""
+        if ask.begun and ask.settled(address):
+            self._close(ask)
 
     def close_empty(self, ask: Ask) -> None:
         """Finish a request that had nothing to wait for."""

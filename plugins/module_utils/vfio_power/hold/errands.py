@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import errno
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Optional
 
 from ..think.policy import Action
@@ -124,10 +125,8 @@ class Errands:
             if (refused.operation, refused.number) in _NEIGHBOURS_OR_BUSY:
                 self._refuse_neighbours(facts.address)
             raise
-        with ExitStack() as taking:
-            taking.callback(grip.close)
+        with _closing_what_fails(grip):
             self._see_awake(facts.address, Action.TAKE)
-            taking.pop_all()
         return grip
 
     def _refuse_neighbours(self, address: PciAddress) -> None:
@@ -143,18 +142,19 @@ class Errands:
     def _let_go(self, address: PciAddress, identity: Optional[Identity], grip: Grip) -> None:
         """End low power, see whether the device came back, and close it whatever was seen."""
         refused = None
-        with ExitStack() as closing:
-            closing.callback(grip.close)
+        with _closing_what_fails(grip):
             try:
                 self._leave_low_power(address, identity, grip)
             except VfioPowerError as error:
                 refused = error
             try:
-                self._see_awake(address, Action.LET_GO)
+                power = self._look_awake(address, Action.LET_GO)
             except NotOurs as not_back:
                 raise not_back from refused
-            if refused is not None:
-                raise refused
+        grip.close()  # where that fails nobody else gets the device, which is more than a refusal
+        self._seen_back(address, power)  # not before: somebody waits for the device
+        if refused is not None:
+            raise refused
 
     def _leave_low_power(
         self, address: PciAddress, identity: Optional[Identity], grip: Grip
@@ -179,6 +179,11 @@ class Errands:
 
     def _see_awake(self, address: PciAddress, action: Action) -> Optional[Power]:
         """See a device that we hold, and that is not in low power, awake and well."""
+        power = self._look_awake(address, action)
+        self._seen_back(address, power)
+        return power
+
+    def _look_awake(self, address: PciAddress, action: Action) -> Optional[Power]:
         power = self._sysfs.power(address)
         if power is None:
             return None  # it is leaving the bus
@@ -186,5 +191,20 @@ class Errands:
             raise lost(address, power, action)
         if not self._sysfs.answers(address):
             raise silent(address, action)
-        self._marks.seen_back(address, power.suspended_ms)
         return power
+
+    def _seen_back(self, address: PciAddress, power: Optional[Power]) -> None:
+        """Note that a device proved harmless, which is synced to the disk."""
+        if power is not None:
+            self._marks.seen_back(address, power.suspended_ms)
+
+
+@contextmanager
+def _closing_what_fails(grip: Grip) -> Iterator[None]:
+    """Close it where a block fails: what was seen counts for more than what the close says."""
+    try:
+        yield
+    except Exception:
+        with suppress(VfioPowerError, OSError):
+            grip.close()
+        raise

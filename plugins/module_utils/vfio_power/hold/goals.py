@@ -35,9 +35,11 @@ class Goals:
         rule = table.rule(address)
         if self._bars.against(address, table):
             return Goal.RELEASE
+        if not self._permits.has(address):
+            return Goal.RELEASE
         if table.lost and rule is None and holder is not None:
             return holder.goal  # nothing moves because a file was damaged
-        if rule is None or not self._permits.has(address) or not table.ready(address):
+        if rule is None or not table.ready(address):
             return Goal.RELEASE
         quirk = self.by_quirk(address, table, holder)
         if quirk is not None:

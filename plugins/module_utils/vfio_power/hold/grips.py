@@ -9,6 +9,7 @@ after the other, which is what keeps the sharing simple.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from ..touch.eventfd import eventfd
 from ..touch.kernel import Kernel, Node
 from ..words.address import PciAddress
 from ..words.descriptor import OwnedFd
-from ..words.errors import VfioPowerError
+from ..words.errors import KernelRefused, VfioPowerError
 from ..words.facts import Facts
 from .grip import Counters, Grip
 from .surroundings import DescriptorStore
@@ -148,9 +149,12 @@ class Grips:
         until = time.monotonic() + FREE_WITHIN
         while group_is_busy(group, self._kernel, self._dev):
             if time.monotonic() > until:
-                raise VfioPowerError(
-                    f"IOMMU group {group}: is still busy {FREE_WITHIN:.0f} s after its last close",
-                    "A guest may have it already; else look at the kernel log, a reset may hang",
+                raise KernelRefused(
+                    "close",
+                    f"IOMMU group {group}",
+                    errno.EBUSY,
+                    f"It was still busy {FREE_WITHIN:.0f} s after its last close: a guest may have"
+                    " it already; else look at the kernel log, a reset may hang",
                 )
             time.sleep(_LOOK_AGAIN)
 

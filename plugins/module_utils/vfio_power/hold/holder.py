@@ -46,6 +46,9 @@ class Keeping(Protocol):
     def settled(self, holder: Holder) -> None:
         """Hear that nothing is left to do for the device now."""
 
+    def put_off(self, holder: Holder) -> None:
+        """Hear that what is left to do for the device is for the next helper."""
+
     def remember(self, holder: Holder) -> None:
         """Write down how the device stands, for a helper that has to take over."""
 
@@ -132,12 +135,15 @@ class Holder:
             self._keeping.happened(self, "rearmed")
 
     def proceed(self) -> None:
-        """Begin the next action towards the goal, or say that there is none."""
+        """Begin the next action towards the goal, or say why there is none."""
         action = policy.step(self.state, self.goal)
-        if action is not None and not self._keeping.resting:
+        if action is None:
+            if not self.busy:
+                self._keeping.settled(self)
+        elif self._keeping.resting:
+            self._keeping.put_off(self)
+        else:
             self._begin(action)
-        elif not self.busy:
-            self._keeping.settled(self)
 
     def look_for_wake(self) -> None:
         """Account for a signalled wake eventfd; several signals at once are one wake."""

@@ -52,7 +52,6 @@ class Keeper:
         marks: Marks,
         listener: Listener,
     ) -> None:
-        self.resting = False
         self.table = Table()
         self.jobs = jobs
         self.bars = bars
@@ -60,6 +59,7 @@ class Keeper:
         self.asks = Asks(around)
         self.permits = Permits(around, self.refresh, self.ask)
         self.lending: Optional[Lending] = None
+        self._rest: Optional[Ask] = None
         self._around = around
         self._records = records
         self._listener = listener
@@ -197,9 +197,9 @@ class Keeper:
 
     def come_to_rest(self, done: Callable[[], None], within: float) -> None:
         """Begin nothing any more; say when what is under way has ended, or time is up."""
-        self.resting = True
         busy = [address for address, holder in self._holders.items() if holder.busy]
-        self.wait_for(Ask(busy, lambda *_one: None, lambda _ask: done()), within, lambda: None)
+        self._rest = Ask(busy, lambda *_one: None, lambda _ask: done())
+        self.wait_for(self._rest, within, lambda: None)
 
     def after_system_sleep(self) -> None:
         """Look at every device that may sleep: the host slept, and some forget over that."""
@@ -263,3 +263,13 @@ class Keeper:
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
         self.asks.settled(holder.address)
+
+    @property
+    def resting(self) -> bool:
+        """Tell whether nothing is to be begun any more."""
+        return self._rest is not None
+
+    def put_off(self, holder: Holder) -> None:
+        """Hear that a device rests. Who asked for more of it is not told that it was done."""
+        if self._rest is not None:
+            self.asks.settle(self._rest, holder.address)

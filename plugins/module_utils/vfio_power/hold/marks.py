@@ -32,10 +32,13 @@ class Marks:
         self._boot = boot
         self._armed: dict[PciAddress, Mark] = {}
         self._proven: dict[PciAddress, Mark] = {}
-        self._counting: set[PciAddress] = set()
+        self._counting: dict[PciAddress, Mark] = {}
 
     def restore(self) -> dict[PciAddress, Mark]:
-        """Go on from what helpers before us marked; return what another boot left behind."""
+        """Go on from what helpers before us marked; return what another boot left behind.
+
+        Raises OSError where the marks cannot be listed.
+        """
         found = self._files.load()
         self._proven = self._files.proven()
         self._armed = {address: it for address, it in found.items() if it.boot == self._boot}
@@ -50,9 +53,10 @@ class Marks:
 
     def let_live(self, address: PciAddress) -> None:
         """Start to count how long the host lives on with a device that is armed."""
-        if address in self._armed and address not in self._counting:
-            self._counting.add(address)
-            self._desk.call_later(LIVED_ON, partial(self._lived, address))
+        mark = self._armed.get(address)
+        if mark is not None and self._counting.get(address) is not mark:
+            self._counting[address] = mark
+            self._desk.call_later(LIVED_ON, partial(self._lived, address, mark))
 
     def wipe(self, besides: Collection[PciAddress]) -> None:
         """Take all marks away but those of devices that could not be let go. For workers."""
@@ -76,16 +80,17 @@ class Marks:
         """Hear that a device is awake and well, and how long it has slept in all until now."""
         mark = self._armed.get(address)
         if mark is not None and slept_ms > mark.slept_ms:
-            self._prove(address)
+            self._prove(address, mark)
 
-    def _lived(self, address: PciAddress) -> None:
-        self._counting.discard(address)
-        self._desk.submit("marks", partial(self._prove, address), lambda _none, _error: None)
+    def _lived(self, address: PciAddress, mark: Mark) -> None:
+        if self._counting.get(address) is mark:
+            del self._counting[address]
+        prove = partial(self._prove, address, mark)
+        self._desk.submit("marks", prove, lambda _none, _error: None)
 
-    def _prove(self, address: PciAddress) -> None:
-        mark = self._armed.get(address)
-        if mark is None:
-            return
+    def _prove(self, address: PciAddress, mark: Mark) -> None:
+        if self._armed.get(address) is not mark:
+            return  # proven already, or of the card that was there before
         self._proven[address] = mark  # first: it must never be in neither
         if self._armed.pop(address, None) is None:
             return  # the other way to prove it was faster

@@ -26,11 +26,17 @@ class Pausing:
     @property
     def reason(self) -> str:
         """Why we stand back, or an empty string."""
-        return self._off or ("vfio-powerctl pause was called" if self._since is not None else "")
+        if self._off or self._since is None:
+            return self._off
+        if self.damaged:
+            return "nobody can tell whether it was paused before, as paused.json is damaged"
+        return "vfio-powerctl pause was called"
 
     def restore(self) -> None:
-        """Go on from what is on disk."""
+        """Go on from what is on disk; where nobody can tell what that was, stand back."""
         self._since, self.damaged = self._file.load()
+        if self.damaged and self._since is None:
+            self._since = self._desk.clock()
         self.look()
 
     def look(self) -> None:

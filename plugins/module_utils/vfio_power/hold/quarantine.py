@@ -32,12 +32,20 @@ class Quarantine:
         self._file = file
         self._unwritten = unwritten
         self._devices: dict[PciAddress, Distrusted] = {}
+        self._newest: tuple[Distrusted, ...] = ()  # what the save that waits is to write
+        self._waits = False
 
     def restore(self, marks: Marks) -> None:
         """Go on from what is on disk, and distrust the devices with which a host died before."""
         devices, self.damaged = self._file.load()
         self._devices = {it.address: it for it in devices}
-        left = marks.restore()
+        try:
+            left = marks.restore()
+        except OSError as error:
+            left = {}
+            reason = f"{error.filename} cannot be listed ({error.strerror})"
+            unknown = f"{reason}: whether the host died with an armed device is not known."
+            self.damaged = f"{self.damaged} {unknown}".lstrip()
         for address, mark in left.items():
             message = f"{address}: the host died while this device was armed"
             why = Quarantined("quarantined", message, self._desk.clock())
@@ -98,8 +106,27 @@ class Quarantine:
         if self.damaged:
             self._save()
 
+    def when_written(self, done: Callable[[], None]) -> None:
+        """Say when all that is known by now was written, or could not be."""
+
+        def behind(_none: None, _error: Optional[Exception]) -> None:
+            if self._waits:
+                self.when_written(done)
+            else:
+                done()
+
+        self._desk.submit("quarantine", lambda: None, behind)
+
     def _save(self) -> None:
-        devices = list(self._devices.values())
+        """Write what is known. A save that waits for its turn takes it along."""
+        self._newest = tuple(self._devices.values())
+        if self._waits:
+            return
+        self._waits = True
+
+        def save() -> None:
+            self._waits = False  # first: what comes from here on needs another save
+            self._file.save(self._newest)
 
         def saved(_none: None, error: Optional[Exception]) -> None:
             if isinstance(error, OSError):
@@ -107,4 +134,4 @@ class Quarantine:
             elif error is None:
                 self.damaged = ""
 
-        self._desk.submit("quarantine", lambda: self._file.save(devices), saved)
+        self._desk.submit("quarantine", save, saved)

@@ -114,6 +114,8 @@ def _damaged(case: HostCase) -> Optional[Drift]:
     if not case.damaged:
         return None
     hint = "Converge again: that writes what the playbook declares"
+    if "paused.json" in case.damaged:
+        hint = "Of paused.json, say what holds: vfio-powerctl pause or resume. Else converge again"
     return found("state-damaged", case.damaged.rstrip("."), hint)
 
 

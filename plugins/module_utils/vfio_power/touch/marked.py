@@ -38,7 +38,10 @@ class MarkFiles:
         self._proven = Folder(f"{run_folder}/{PROVEN}", synced=False)
 
     def load(self) -> dict[PciAddress, Mark]:
-        """Read all marks. One that is damaged is of no boot and of no known device."""
+        """Read all marks. One that is damaged is of no boot and of no known device.
+
+        Raises OSError where nobody can tell which there are.
+        """
         return _load(self._marks)
 
     def proven(self) -> dict[PciAddress, Mark]:

@@ -69,7 +69,7 @@ class Records:
 def _names(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
-    except FileNotFoundError:
+    except OSError:
         return []
 
 

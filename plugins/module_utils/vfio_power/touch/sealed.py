@@ -9,6 +9,7 @@ How the documents look is for those who keep them; how files survive a power cut
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from typing import Callable, Generic, TypeVar
 
@@ -38,7 +39,7 @@ class SealedFile(Generic[T]):
         """Read it, and say in a sentence why the file itself could not be used.
 
         Damage is told, never raised: the previous generation stands in. Raises PermissionError
-        for those who may not look.
+        for those who are not root: they may not look.
         """
         try:
             return self._open(self._name), ""
@@ -64,9 +65,9 @@ class SealedFile(Generic[T]):
     def _open(self, name: str) -> T:
         try:
             content = self._folder.read(name)
-        except PermissionError:
-            raise
         except OSError as error:
+            if isinstance(error, PermissionError) and os.geteuid() != 0:
+                raise
             raise DamagedError(f"cannot be read ({error.strerror})") from error
         if content is None:
             raise FileNotFoundError(name)

@@ -47,7 +47,7 @@ class Store:
     def load(self) -> Loaded:
         """Read what is stored. Damage is told, never raised: the previous generation stands in.
 
-        Raises PermissionError for those who may not look.
+        Raises PermissionError for those who are not root: they may not look.
         """
         declaration, declared_damage = self._declared.load()
         known, devices_damage = self._devices.load()

@@ -57,7 +57,7 @@ from .systemd import Notifier, handed_over
 from .workers import Workers
 
 REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
-WRITTEN_WITHIN = 5.0  # seconds at the end, for a file that is being written
+WRITTEN_WITHIN = 5.0  # seconds at the end, for what is to be written; as many for what still is
 
 
 class Daemon:
@@ -128,12 +128,14 @@ class Daemon:
             self._show_life()
         self.keeper.bars.quarantine.restore(self.keeper.marks)
         self.keeper.bars.pausing.restore()
+        if self.keeper.bars.damaged:
+            tell("damaged", self.keeper.bars.damaged)
         self.steward.start(grace, self._take_over, self._ready)
 
     def stop(self) -> None:
         """End, with no call to a device under way; who wants them let go says so before."""
         self._manager.stopping(f"{len(self.keeper.held())} devices stay as they are")
-        self.keeper.come_to_rest(self.loop.stop, REST_WITHIN)
+        self.keeper.come_to_rest(self._at_rest, REST_WITHIN)
 
     def close(self) -> None:
         """Give back what the helper itself has open. Devices are not its own: they stay open."""
@@ -145,6 +147,11 @@ class Daemon:
         self.clerk.close(WRITTEN_WITHIN)
         self.workers.close()
         self.loop.close()
+
+    def _at_rest(self) -> None:
+        """End once it is on disk whom not to trust, or when that takes too long."""
+        self.loop.call_in(WRITTEN_WITHIN, self.loop.stop)
+        self.keeper.bars.quarantine.when_written(self.loop.stop)
 
     def _take_over(self) -> None:
         grips, rest = self._grips.take_over(self._kept)

@@ -79,6 +79,8 @@ class Steward:
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
             take_over()
             self._installed(table, error)
+            if table is None:  # what is held stays, until somebody can tell what is declared
+                self._keeper.install(Table(damaged=_not_loaded(error), lost=True))
             left = self._graces.load()
             for address in self._keeper.table.known:
                 self._take_later([address], left.get(address, grace))
@@ -132,10 +134,17 @@ class Steward:
         self._keeper.let_all_go(partial(self._wipe_marks, gone), STOP_WITHIN)
 
     def _wipe_marks(self, wiped: Callable[[], None]) -> None:
-        """Leave nothing that tells the next boot of a crash: this is a stop in good order."""
+        """Leave nothing that tells the next boot of a crash: this is a stop in good order.
+
+        Not before it is on disk which devices did not come back.
+        """
         held = self._keeper.held()
         marks = self._keeper.marks
-        self._around.submit("marks", lambda: marks.wipe(held), lambda _none, _error: wiped())
+
+        def wipe() -> None:
+            self._around.submit("marks", lambda: marks.wipe(held), lambda _none, _error: wiped())
+
+        self._keeper.bars.quarantine.when_written(wipe)
 
     def _look(self) -> None:
         self._look_again = False  # what came until now is seen by this look
@@ -192,6 +201,10 @@ class Steward:
         if table.known_bad.damaged:
             tell("damaged", table.known_bad.damaged)
         self._keeper.install(table)
+
+
+def _not_loaded(error: Optional[Exception]) -> str:
+    return f"What is declared could not be loaded: {error}."
 
 
 def _leases_unwritten(error: OSError) -> None:

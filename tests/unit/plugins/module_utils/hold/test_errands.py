@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
+from unittest.mock import patch
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold import grips
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.errands import Errands
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.failures import NotOurs
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.grip import Grip
@@ -20,11 +23,17 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.surroun
     Surroundings,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import Action
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.marked import MarkFiles
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.marked import (
+    Mark,
+    MarkFiles,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Known
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
+    KernelRefused,
     VfioPowerError,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Failure
 
 from ..fake.fdstore import FakeFdStore
 from ..fake.host import FakeDevice, FakeHost
@@ -36,14 +45,18 @@ class Worker:
     def __init__(self, host: FakeHost, folder: Path) -> None:
         self.host = host
         self.store = FakeFdStore(host.kernel)
-        self.marks = Marks(cast(Surroundings, None), MarkFiles(str(folder), str(folder)), "boot")
-        grips = Grips(host.kernel, self.store, host.dev)
-        self.errands = Errands(host.sysfs, grips, self.marks, host.dev)
+        self.files = MarkFiles(str(folder), str(folder))
+        self.marks = Marks(cast(Surroundings, None), self.files, "boot")
+        grips_of = Grips(host.kernel, self.store, host.dev)
+        self.errands = Errands(host.sysfs, grips_of, self.marks, host.dev)
 
     def run(self, action: Action, device: FakeDevice, grip: Grip | None = None) -> Grip | None:
         known = Known(device.address, device.identity, "rule")
         facts = self.host.sysfs.facts(device.address)
         return self.errands.run(action, known, facts, grip)
+
+    def failure(self, error: Exception, device: FakeDevice) -> Failure:
+        return self.errands.failure(error, device.address, None)
 
     def take(self, device: FakeDevice) -> Grip:
         grip = self.run(Action.TAKE, device)
@@ -85,6 +98,58 @@ def test_a_device_is_closed_whatever_is_answered_when_it_is_let_go(
     with pytest.raises(VfioPowerError):
         worker.run(Action.LET_GO, nic, grip)
     host.guest(nic.address).stop()
+
+
+@pytest.fixture
+def slow_manager(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the service manager not close its copies for longer than a close waits."""
+    monkeypatch.setattr(grips, "FREE_WITHIN", 0.0)
+    with patch.object(worker.store, "forget", lambda _names: None):
+        yield
+    worker.store.clear()
+
+
+@pytest.mark.usefixtures("slow_manager")
+def test_a_device_that_the_kernel_does_not_let_go_of_is_told_as_not_closed(
+    host: FakeHost, worker: Worker
+) -> None:
+    nic = host.add("0000:02:00.0")
+    grip = worker.take(nic)
+    with pytest.raises(KernelRefused, match=f"IOMMU group {nic.group}") as refused:
+        worker.run(Action.LET_GO, nic, grip)
+    assert worker.failure(refused.value, nic).of_letting_go
+
+
+@pytest.mark.usefixtures("slow_manager")
+@pytest.mark.parametrize("action", [Action.TAKE, Action.LET_GO])
+def test_a_device_that_is_lost_is_lost_whatever_its_close_says(
+    host: FakeHost, worker: Worker, action: Action
+) -> None:
+    nic = host.add("0000:02:00.0")
+    grip = worker.take(nic) if action is Action.LET_GO else None
+    host.fall_silent(nic.address)
+    with pytest.raises(VfioPowerError) as refused:
+        worker.run(action, nic, grip)
+    assert worker.failure(refused.value, nic).code == "power-error"
+
+
+def test_nobody_waits_for_the_disk_before_a_device_is_closed(
+    host: FakeHost, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nic = host.add("0000:02:00.0")
+    grip = worker.take(nic)
+    worker.run(Action.ENTER, nic, grip)
+    open_then: list[int] = []
+    real_prove = worker.files.prove
+
+    def prove(address: PciAddress, mark: Mark) -> None:
+        open_then.append(nic.vfio.opens if nic.vfio else 0)
+        real_prove(address, mark)
+
+    monkeypatch.setattr(worker.files, "prove", prove)
+    worker.run(Action.LET_GO, nic, grip)
+    assert open_then == [0]
+    assert not worker.files.load()
 
 
 def test_the_group_stays_open_until_its_last_device_is_closed(

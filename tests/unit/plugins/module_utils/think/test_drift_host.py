@@ -107,6 +107,11 @@ def test_severities_are_three():
     assert set(CODES.values()) == {"drift", "excused", "info"}
 
 
+def test_of_a_damaged_pause_somebody_has_to_say_what_holds():
+    (drift,) = judge_host(WELL._replace(damaged="/var/lib/vfio-power/paused.json is not JSON."))
+    assert "vfio-powerctl pause or resume" in drift.hint
+
+
 def test_a_file_of_quirks_is_told_besides_what_else_is_damaged():
     how = {"damaged": "declared.json is not JSON.", "quirks_damaged": "10.json is left out."}
     first, second = judge_host(WELL._replace(**how))

@@ -44,6 +44,11 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert records.load() == {DISK: waiting}
 
 
+def test_nothing_is_known_where_the_records_cannot_be_listed(tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_text("in the way")
+    assert Records(str(tmp_path)).load() == {}
+
+
 def test_nothing_is_known_where_nothing_was_written(tmp_path: Path) -> None:
     assert Records(str(tmp_path)).load() == {}
     assert Graces(str(tmp_path)).load() == {}

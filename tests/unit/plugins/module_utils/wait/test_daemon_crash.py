@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import errno
+from unittest.mock import patch
+
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
+    HelperUnreachable,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 
 from ..fake.host import FakeDevice, FakeHost
-from ..hold.helper import Asking, Helper, rule
+from ..hold.helper import Asking, Helper, rule, wait_until
 
 DELAY = 5.0
 GRACE = 60.0
@@ -205,6 +211,43 @@ def test_nothing_moves_because_a_file_was_damaged(
     assert calls_of(host, nic) == calls
 
 
+def test_nothing_moves_because_the_bus_could_not_be_read(
+    host: FakeHost,
+    helper: Helper,
+    nic: FakeDevice,
+    unexpected: list[BaseException],
+) -> None:
+    helper.apply(rule(nic.address, "entry-with-wakeup"))
+    helper.kill()
+    with patch.object(host.sysfs, "devices", side_effect=OSError(errno.EIO, "it is broken")):
+        helper.start()
+    unexpected.clear()
+    assert "it is broken" in helper.client.call("GetStatus")["damaged"]
+    host.touch_device(nic.address)
+    helper.until(nic.address, state="waiting")
+    helper.pass_time(DELAY)
+    assert helper.until(nic.address, engaged=Mode.ENTRY_WITH_WAKEUP).wakes is None
+
+
+@pytest.mark.parametrize("wanted", ["release", "unbind", "stop"])
+def test_who_wants_a_device_gets_it_though_nobody_knows_what_was_declared(
+    host: FakeHost, helper: Helper, nic: FakeDevice, wanted: str
+) -> None:
+    helper.apply(rule(nic.address, "entry"))
+    helper.kill()
+    for name in ("declared.json", "declared.json.previous"):
+        (helper.state / name).write_text("{")
+    helper.start()
+    if wanted == "release":
+        assert not helper.release(nic.address, "guest")[nic.address].held
+        host.guest(nic.address).stop()
+    elif wanted == "unbind":
+        host.unbind(nic.address)
+    else:
+        assert helper.client.call("LetGo")["held"] == []
+    assert not is_held(nic)
+
+
 def test_the_boot_grace_goes_on_after_a_restart(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
@@ -236,3 +279,33 @@ def test_a_restart_waits_for_a_call_that_is_under_way(
     helper.until(nic.address, engaged=Mode.ENTRY)
     assert nic.vfio is not None
     assert nic.vfio.resets == resets
+
+
+@pytest.mark.parametrize("method", ["Release", "Pause", "LetGo"])
+def test_what_a_helper_that_ends_does_not_begin_is_not_answered_as_done(
+    host: FakeHost, helper: Helper, nic: FakeDevice, method: str
+) -> None:
+    slow = host.add("0000:03:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    gate = host.hold_up(slow.address, "open")
+    helper.applying(rule(nic.address, "entry"), rule(slow.address, "entry"))
+    assert gate.reached.wait(10)
+    ending = Asking(helper.terminate)
+    wait_until(lambda: helper.in_loop(lambda: helper.daemon.keeper.resting), "it is told to end")
+    about = {"addresses": [str(nic.address)], "holder": "guest"} if method == "Release" else {}
+    asking = Asking(lambda: helper.client.call(method, about))
+    wait_until(
+        lambda: (
+            helper.in_loop(lambda: len(helper.daemon.keeper.asks.about(nic.address))) > 0
+            or not asking.waits
+        ),
+        "it is asked for the device",
+    )
+    gate.open()
+    ending.answer()
+    with pytest.raises(HelperUnreachable):
+        asking.answer()
+    assert is_held(nic)
+    helper.start()
+    if method != "LetGo":
+        helper.until(nic.address, held=False)  # what was asked is done by the next one

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import time
+from unittest.mock import patch
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold import grips
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import Leases
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import service
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.around import Around
@@ -313,6 +315,20 @@ def test_a_release_tells_of_a_device_that_did_not_come_back(host: FakeHost, help
     assert holders(helper, nic) == ["guest"]
     again = helper.release(nic.address, "guest")[nic.address]
     assert again.failure == failure
+
+
+def test_a_release_tells_of_a_group_that_the_kernel_still_holds(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nic = host.add("0000:02:00.0")
+    monkeypatch.setattr(grips, "FREE_WITHIN", 0.0)
+    with patch.object(helper.store, "forget", lambda _names: None):  # copies stay open
+        helper.apply(rule(nic.address, "entry"))
+        failure = helper.release(nic.address, "guest")[nic.address].failure
+    assert failure is not None
+    assert failure.of_letting_go
+    assert f"IOMMU group {nic.group}" in failure.message
+    helper.store.clear()
 
 
 def test_a_device_that_did_not_come_back_is_told_of_until_it_is_cleared(

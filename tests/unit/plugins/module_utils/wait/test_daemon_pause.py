@@ -142,6 +142,28 @@ def test_a_pause_that_cannot_be_stored_is_refused(
     unexpected.clear()
 
 
+@pytest.mark.parametrize("said", ["Pause", "Resume"])
+def test_while_nobody_can_tell_whether_it_was_paused_the_helper_stands_back(
+    helper: Helper, nic: FakeDevice, capsys: pytest.CaptureFixture[str], said: str
+) -> None:
+    helper.apply(rule(nic.address, "entry"))
+    helper.client.call("Pause")
+    helper.client.call("Resume")
+    helper.kill()
+    (helper.state / "paused.json").write_text("{")
+    (helper.state / "paused.json.previous").unlink()
+    helper.start()
+    helper.until(nic.address, held=False)
+    assert "nobody can tell" in why_paused(helper)
+    assert f"<4>{helper.state}/paused.json " in capsys.readouterr().err
+    helper.apply(rule(nic.address, "entry"))
+    assert "paused.json" in helper.client.call("GetStatus")["damaged"]
+    helper.client.call(said)
+    assert helper.client.call("GetStatus")["damaged"] is None
+    assert is_held(nic) is (said == "Resume")
+    assert why_paused(helper) == ("" if said == "Resume" else "vfio-powerctl pause was called")
+
+
 def switch_off(helper: Helper, switch: str) -> None:
     if switch == "file":
         (helper.etc / "off").touch()

@@ -5,10 +5,24 @@
 
 from __future__ import annotations
 
-from typing import Callable
+import errno
+import threading
+from collections.abc import Collection, Iterable
+from types import SimpleNamespace
+from typing import Callable, Optional
 
 import pytest
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.marks import LIVED_ON
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.marks import (
+    LIVED_ON,
+    Marks,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import sealed
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.distrust import (
+    Distrusted,
+    DistrustFile,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.files import Folder
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import daemon
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperRefused,
@@ -21,7 +35,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
 )
 
 from ..fake.host import FakeDevice, FakeHost
-from ..hold.helper import Helper, Tape, rule, wait_until
+from ..hold.helper import Asking, Helper, Tape, rule, wait_until
 
 DELAY = 5.0
 GRACE = 60.0
@@ -163,6 +177,27 @@ def test_a_host_that_lived_on_for_ten_minutes_was_not_killed(
     helper.start()
     helper.pass_time(GRACE)
     assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_the_ten_minutes_of_a_card_are_not_those_of_the_next_one_at_its_address(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    everything = {"name": "all", "match": {"driver": ["vfio-pci"]}, "mode": "entry"}
+    helper.apply(everything)
+    helper.pass_time(LIVED_ON - 1)
+    helper.apply(exclude=[{"address": str(nic.address)}])
+    host.unplug(nic.address)
+    another = host.add(
+        str(nic.address), identity=Identity("8086", "1533", "8086", "0001", "020000")
+    )
+    helper.settle()
+    assert helper.apply(everything).devices[another.address].engaged is Mode.ENTRY
+    helper.pass_time(1)
+    assert marks(helper) == [str(another.address)]
+    helper.pass_time(LIVED_ON - 2)
+    assert marks(helper) == [str(another.address)]
+    helper.pass_time(1)
+    assert marks(helper) == []
 
 
 def test_without_room_for_a_mark_a_device_stays_awake_and_can_be_let_go(
@@ -375,18 +410,52 @@ def test_a_device_that_a_guest_broke_is_the_guests_business(
     guest.stop()
 
 
-def test_a_damaged_quarantine_is_told(host: FakeHost, helper: Helper, nic: FakeDevice) -> None:
+def test_a_damaged_quarantine_is_told(
+    host: FakeHost, helper: Helper, nic: FakeDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
     helper.apply(rule(nic.address, "entry"))
     host.report_error(nic.address)
     helper.until(nic.address, held=False)
     helper.stop()
     (helper.state / "quarantine.json").write_text("{")
     helper.start()
+    assert f"<4>{helper.state}/quarantine.json " in capsys.readouterr().err
     assert "quarantine.json" in helper.client.call("GetStatus")["damaged"]
     assert "quarantine.json" in helper.client.call("List")["damaged"]
     helper.apply(rule(nic.address, "entry"))
     helper.settle()
     assert helper.client.call("GetStatus")["damaged"] is None
+
+
+@pytest.mark.parametrize("name", ["quarantine.json", "declared.json"])
+def test_a_file_that_root_may_not_read_is_damaged_and_moves_no_device(
+    helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    helper.apply(rule(nic.address, "entry"))
+    helper.kill()
+    read = Folder.read
+
+    def refused(folder: Folder, wanted: str) -> Optional[bytes]:
+        if wanted.startswith(name):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(folder, wanted)
+
+    monkeypatch.setattr(Folder, "read", refused)
+    monkeypatch.setattr(sealed, "os", SimpleNamespace(geteuid=lambda: 0))
+    helper.start()
+    helper.settle()
+    assert f"{name} cannot be read" in helper.client.call("GetStatus")["damaged"]
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_marks_that_cannot_be_listed_are_told(helper: Helper, nic: FakeDevice) -> None:
+    helper.apply(rule(nic.address, "none", reserve=True))
+    helper.kill()
+    (helper.state / "marks").write_text("in the way")
+    helper.start()
+    assert is_held(nic)
+    assert f"{helper.state}/marks cannot be listed" in helper.client.call("GetStatus")["damaged"]
+    (helper.state / "marks").unlink()
 
 
 def test_a_quarantine_that_cannot_be_written_down_is_in_force_all_the_same(
@@ -405,3 +474,62 @@ def test_a_quarantine_that_cannot_be_written_down_is_in_force_all_the_same(
     assert "quarantine.json" in capsys.readouterr().err
     (helper.state / "quarantine.json.new").rmdir()
     unexpected.clear()
+
+
+class SlowDisk:
+    """Holds up what is written of the quarantine; ``done`` tells in which order things ended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.ready = threading.Event(), threading.Event()
+        self.done: list[str] = []
+        save, wipe = DistrustFile.save, Marks.wipe
+
+        def saved(file: DistrustFile, devices: Iterable[Distrusted]) -> None:
+            self.begun.set()
+            assert self.ready.wait(10)
+            save(file, devices)
+            self.done.append("saved")
+
+        def wiped(marks: Marks, besides: Collection[PciAddress]) -> None:
+            wipe(marks, besides)
+            self.done.append("wiped")
+
+        monkeypatch.setattr(DistrustFile, "save", saved)
+        monkeypatch.setattr(Marks, "wipe", wiped)
+
+
+@pytest.mark.parametrize("end", ["restart", "boot"])
+def test_devices_that_fail_in_the_same_moment_are_all_known_to_the_next_helper(
+    host: FakeHost, helper: Helper, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    devices = [host.add(f"0000:{bus:02x}:00.0") for bus in range(2, 10)]
+    helper.apply(*(rule(it.address, "entry") for it in devices))
+    disk = SlowDisk(monkeypatch)
+    for device in devices:
+        host.report_error(device.address)
+        assert disk.begun.wait(10)  # the others come while the first one is written down
+    for device in devices:
+        helper.until(device.address, held=False)
+    ending = Asking(helper.terminate if end == "restart" else helper.stop)
+    keeper = helper.daemon.keeper
+    wait_until(lambda: helper.in_loop(lambda: keeper.resting or keeper.permits._closed), "it ends")
+    disk.ready.set()
+    ending.answer()
+    assert disk.done == ["saved", "saved", "wiped"][: 2 if end == "restart" else 3]
+    if end == "boot":
+        helper.next_boot()
+    helper.start()
+    for device in devices:
+        assert quarantined(helper, device)
+
+
+def test_a_helper_ends_though_the_disk_does_not_answer(
+    host: FakeHost, helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "WRITTEN_WITHIN", 0.05)
+    helper.apply(rule(nic.address, "entry"))
+    disk = SlowDisk(monkeypatch)
+    host.report_error(nic.address)
+    helper.until(nic.address, held=False)
+    helper.terminate()
+    disk.ready.set()
