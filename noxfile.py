@@ -168,9 +168,9 @@ def ansible_test(kind: str, release: str, *options: str) -> Run:
 
 
 # The newest ansible-core takes the unit tests through every Python, the oldest through its own.
-EVERY, ONE = ["--venv"], ["--venv", "--python", "default"]
 for release, python in CORES.items():
-    units = EVERY if release == NEWEST else ONE
+    its_own = ["--python", python.name.removeprefix("python")]
+    units = ["--venv", *([] if release == NEWEST else its_own)]
     for kind, options in {"sanity": [], "units": units, "integration": ["--venv"]}.items():
         declare = nox.session(name=f"{kind}-{release}", python=str(python), tags=[*CHECKS, kind])
         declare(ansible_test(kind, release, *options))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,12 +31,16 @@ LANES = ["lab", "checks+more-lab"]
 HEARTBEAT = 60
 LIMIT = 60 * 60
 PATIENCE = 90
+# The lines of pytest that name a cause, and how many lines of a failed step are said again.
+CAUSE = re.compile(r"^(FAILED|ERROR|E  ) ")
+REMINDER = 30
 
 
 class Result(NamedTuple):
     step: str
     passed: bool
     seconds: float
+    causes: tuple[str, ...]
 
 
 class Report:
@@ -63,6 +68,9 @@ class Report:
         rows = [f"{_verdict(r)}  {r.step:{width}}  {r.seconds:6.0f} s" for r in results]
         failed = [result.step for result in results if not result.passed]
         self._say("\n".join(["", *rows, "", f"All of it took {seconds:.0f} s."]))
+        for result in results:
+            if not result.passed:
+                self._say("\n".join([_frame(result.step), *result.causes, _frame()]))
         if failed:
             self._say("Failed: " + ", ".join(failed))
         self._say(f"{len(results) - len(failed)} passed, {len(failed)} failed")
@@ -79,6 +87,13 @@ def _clock() -> str:
 
 def _verdict(result: Result) -> str:
     return "pass" if result.passed else "FAIL"
+
+
+def causes(output: str) -> tuple[str, ...]:
+    """What is worth saying again at the end, where a reader looks first."""
+    lines = output.rstrip().split("\n")
+    named = [line for line in lines if CAUSE.match(line)]
+    return tuple((named or lines)[-REMINDER:])
 
 
 def _frame(title: str = "") -> str:
@@ -167,7 +182,7 @@ class Checks:
         step = Step(name, self._nox)
         self._accompany(step)
         seconds, output = step.seconds, step.output()
-        result = Result(name, step.close(), seconds)
+        result = Result(name, step.close(), seconds, causes(output))
         if not self._stopping.is_set():
             self._report.ends(result, output)
         return result
