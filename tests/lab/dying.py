@@ -70,5 +70,6 @@ def kills(host: ManagedHost, times: int) -> None:
     assert found["moved"] == [], about
     assert found["not_reached"] == [], about
     assert found["miscounted"] == [], about
+    assert found["strangers"], about
     assert found["footprint"] == found["footprint_before"], about
     assert found["footprint"][0] == 5 * len(there), about

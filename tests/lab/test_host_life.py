@@ -6,23 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from .declared import DELAY, GRACE, QUIET, REBIND, WAKEUP, main_rules, rule
 from .dying import uptime
 from .guests import guest, start_guest, stop_guest
-from .host import Lab
 
 LAB = {"shape": "standard"}
 
 UNBOUND_WITHIN = 1.0
 """Seconds in which somebody who takes the driver away has his shell back. It takes 0.1 s."""
-
-
-def fresh_devices(lab: Lab) -> Mapping[str, str]:
-    """The cards that are there now."""
-    lab.forget_devices()
-    return lab.devices
 
 
 class TestGuests:
@@ -132,28 +124,6 @@ class TestBinding:
         finally:
             main.probe("dual0")
         main.reaches("dual1", "D3cold", seconds=REBIND + DELAY + 20)
-
-
-class TestHotPlug:
-    def test_an_unplugged_card_is_let_go_at_once_and_held_again_when_it_is_back(self, main):
-        lab = main.lab
-        lab.add_device("e1000e", id="extra")
-        lab.wait_for(lambda: "bay" in fresh_devices(lab), 60, "the card to be there")
-        lab.ssh(f"driverctl --nosave set-override {main.address('bay')} vfio-pci")
-        main.put_back([*main_rules(main), rule(main, "bay", mode="entry")])
-        main.reaches("bay", "D3hot")
-        address, node = main.address("bay"), main.group_nodes("bay")["bay"]
-        lab.remove_device("extra")
-        lab.wait_for(lambda: "bay" not in fresh_devices(lab), 15, "the card to be gone")
-        assert not main.openers(node)
-        lab.wait_for(lambda: not lab.has_device("extra"), 15, "the port to be empty")
-        lab.add_device("e1000e", id="extra")
-        lab.wait_for(lambda: "bay" in fresh_devices(lab), 60, "the card to be back")
-        lab.ssh(f"driverctl --nosave set-override {address} vfio-pci")
-        main.reaches("bay", "D3hot", seconds=REBIND + 15)
-        assert main.held("bay")
-        lab.remove_device("extra")
-        lab.wait_for(lambda: "bay" not in fresh_devices(lab), 15, "the card to be gone")
 
 
 class TestBoots:

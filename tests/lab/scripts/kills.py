@@ -5,7 +5,9 @@
 
 Arguments: how many times, a seed, and the addresses. In each round some of the devices get
 another mode, the helper is killed in the middle of it, and comes back by itself. Then the
-declared state has to be reached, and no device whose mode stayed may have been woken.
+declared state has to be reached, and no device whose mode stayed may have been woken. In the
+first round, and now and then, somebody reads devices while nobody is there to see it: that has
+to be counted.
 Prints one line of JSON with what was found; everything is asked of the kernel but the wish.
 """
 
@@ -28,6 +30,9 @@ UNIT = "vfio-powerd.service"
 MODES = ("entry", "entry-with-wakeup", "none", "awake")
 ASLEEP = {"entry", "entry-with-wakeup"}
 PATIENCE = 60.0
+REENTRY = {"delay": 0.2, "max_per_hour": 36000, "burst": 1000}
+LONG = 6.0
+"""Seconds. Devices that are woken from shorter sleeps all the time would be in a storm."""
 
 
 def show(name: str) -> int:
@@ -47,6 +52,7 @@ def rules(modes: dict[str, str]) -> list[dict[str, object]]:
             "address": address,
             "mode": "none" if mode == "awake" else mode,
             "reserve": mode == "awake",
+            **({"reentry": REENTRY} if mode == "entry-with-wakeup" else {}),
         }
         for address, mode in modes.items()
     ]
@@ -102,16 +108,31 @@ def footprint() -> list[int]:
     return [show("NFileDescriptorStore"), min(own)]
 
 
-def foreign() -> dict[str, int]:
+def touch(address: str) -> None:
+    with open(f"/sys/bus/pci/devices/{address}/config", "rb") as file:
+        file.read(64)
+
+
+def wakes_when_read(address: str) -> bool:
+    """Tell whether the kernel resumes it for its config space, which in D3hot answers anyway."""
+    return attribute(address, "power_state") == "D3cold"
+
+
+def look() -> tuple[dict[str, int], set[str]]:
+    """Return the foreign wakes that were counted, and which devices are armed."""
     devices = Client(timeout=PATIENCE).call("List")["devices"]
-    return {it["address"]: it["wakes"]["foreign"] for it in devices if it["wakes"]}
+    counted = {it["address"]: it["wakes"]["foreign"] for it in devices if it["wakes"]}
+    return counted, {it["address"] for it in devices if it["engaged"] == "entry-with-wakeup"}
 
 
-def kill(after: float) -> None:
+def kill(after: float, strangers: list[str]) -> None:
+    """Kill the helper after some seconds, and read devices before there is another one."""
     time.sleep(after)
     while not (pid := show("MainPID")):
         time.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
+    for address in strangers:
+        touch(address)
     while show("MainPID") in (0, pid):
         time.sleep(0.05)
 
@@ -119,35 +140,43 @@ def kill(after: float) -> None:
 def main() -> None:
     times, seed, addresses = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     dice = random.Random(seed)
-    modes = dict.fromkeys(addresses, "entry")
+    modes = dict.fromkeys(addresses, "entry-with-wakeup")
     declare(modes)
-    found = {"rounds": 0, "moved": [], "not_reached": [], "miscounted": []}
+    found = {"rounds": 0, "strangers": 0, "moved": [], "not_reached": [], "miscounted": []}
     wait_until(modes)
     found["footprint_before"] = footprint()
-    restarts, counted = show("NRestarts"), foreign()
+    restarts = show("NRestarts")
+    counted, armed = look()
+    since = dict.fromkeys(addresses, -LONG)  # in its mode, and not woken
     for turn in range(times):
-        staying = set(dice.sample(addresses, dice.randrange(1, len(addresses))))
+        some = dice.sample(addresses, dice.randrange(1, len(addresses)))
+        staying = set(some if turn else addresses)
         wanted = {it: modes[it] if it in staying else dice.choice(MODES) for it in addresses}
+        rested = [it for it in sorted(staying) if time.monotonic() - since[it] > LONG]
+        strangers = [it for it in rested if it in armed and wakes_when_read(it)]
         before = {it: attribute(it, "power/runtime_active_time") for it in staying}
         declaring = threading.Thread(target=declare, args=[wanted])
         declaring.start()
-        kill(dice.uniform(0, 2.0))
+        kill(dice.uniform(0, 2.0), strangers)
         declaring.join()
+        since |= {it: time.monotonic() for it in addresses if modes[it] != wanted[it]}
+        since |= {it: time.monotonic() for it in strangers}
         modes = wanted
         wrong = wait_until(modes)
         found["not_reached"] += [(turn, it, modes[it]) for it in wrong]
         found["moved"] += [
             (turn, it, modes[it])
-            for it in sorted(staying)
+            for it in sorted(staying.difference(strangers))
             if modes[it] in ASLEEP and attribute(it, "power/runtime_active_time") != before[it]
         ]
-        now = foreign()
+        now, armed = look()
         found["miscounted"] += [
             (turn, it, now[it])
             for it in sorted(now.keys() & counted.keys() & staying)
-            if now[it] != counted[it]
+            if now[it] != counted[it] + (it in strangers)
         ]
         counted = now
+        found["strangers"] += len(strangers)
         found["rounds"] += 1
     found["restarts"] = show("NRestarts") - restarts
     declare(dict.fromkeys(addresses, "entry"))

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A card that is pulled out is let go when the kernel asks, and held again when it is back."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from .declared import REBIND, main_rules, rule
+from .host import Lab
+from .managed import ManagedHost
+
+LAB = {"shape": "standard"}
+
+LET_GO_WITHIN = 1.0
+"""Seconds from the kernel's request until nobody has the device open."""
+
+PATIENCE = 30
+_SCRIPT = Path(__file__).parent / "scripts" / "let_go.py"
+
+
+def fresh_devices(lab: Lab) -> Mapping[str, str]:
+    """The cards that are there now."""
+    lab.forget_devices()
+    return lab.devices
+
+
+def plug(main: ManagedHost) -> str:
+    """Put a card into the empty port, and have it on vfio-pci; return its address."""
+    lab = main.lab
+    lab.add_device("e1000e", id="extra")
+    lab.wait_for(lambda: "bay" in fresh_devices(lab), 60, "the card to be there")
+    lab.ssh(f"driverctl --nosave set-override {main.address('bay')} vfio-pci")
+    return main.address("bay")
+
+
+def unplug(lab: Lab) -> None:
+    """Ask for the card, and wait until the host has given it up."""
+    lab.remove_device("extra")
+    lab.wait_for(lambda: "bay" not in fresh_devices(lab), 15, "the card to be gone")
+    lab.wait_for(lambda: not lab.has_device("extra"), 15, "the port to be empty")
+
+
+@contextmanager
+def asked_for(main: ManagedHost, card: str) -> Iterator[list[float]]:
+    """Have the kernel ask for a device in the block; then know the seconds until it was let go."""
+    node = main.group_nodes(card)[card]
+    words = f"python3 -I -u - {main.address(card)} {node} {PATIENCE}"
+    with (
+        _SCRIPT.open(encoding="utf-8") as script,
+        subprocess.Popen(
+            [*main.lab.ssh_command(), words], stdin=script, stdout=subprocess.PIPE, text=True
+        ) as watching,
+    ):
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == "ready\n"
+        took: list[float] = []
+        yield took
+        took.append(float(watching.communicate(timeout=PATIENCE + 10)[0]))
+
+
+def test_an_unplugged_card_is_let_go_at_once_and_held_again_when_it_is_back(main):
+    address = plug(main)
+    main.put_back([*main_rules(main), rule(main, "bay", mode="entry")])
+    main.reaches("bay", "D3hot")
+    with asked_for(main, "bay") as took:
+        unplug(main.lab)
+    assert took[0] < LET_GO_WITHIN
+    assert plug(main) == address
+    main.reaches("bay", "D3hot", seconds=REBIND + 15)
+    assert main.held("bay")
+    unplug(main.lab)
