@@ -18,7 +18,9 @@ from .managed import ManagedHost
 LAB = {"shape": "standard"}
 
 HERE = Path(__file__).parent
-SUITES = [str(HERE / f"test_{name}.py") for name in ("main_job", "looking", "host_life")]
+SUITES = [
+    str(HERE / f"test_{name}.py") for name in ("main_job", "looking", "host_life", "hot_plug")
+]
 PROGRAM = "/opt/void_helper.py"
 DROP_IN = "/run/systemd/system/vfio-powerd.service.d"
 UNIT = f"""[Service]
