@@ -68,4 +68,4 @@ def test_a_helper_that_lets_its_devices_go_is_taken_back_and_they_are_taken_agai
     assert main.held(*ASLEEP, "spare")
     assert kept(main) == store
     for card in ASLEEP:
-        main.reaches(card, "D3cold")
+        main.reaches(card, "D3hot" if card == "rng" else "D3cold")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .conftest import OneLab
-from .declared import HELPER
+from .declared import HELPER, main_rules
 from .guests import guest
 from .managed import ManagedHost
 from .watching import everything
@@ -42,7 +42,7 @@ def test_removal_lets_all_go_and_leaves_nothing(main: ManagedHost, one_lab: OneL
 
 
 def test_removal_of_a_helper_that_failed_leaves_no_failed_unit(host: ManagedHost, one_lab: OneLab):
-    host.converge(vfio_power_devices=[], **HELPER)
+    host.converge(vfio_power_devices=main_rules(host), **HELPER)
     folder = "/run/systemd/system/vfio-powerd.service.d"
     fails = "[Service]\nExecStart=\nExecStart=/bin/false\nRestart=no\n"
     host.lab.ssh(f"mkdir -p {folder}; cat > {folder}/fails.conf", input=fails)

@@ -533,3 +533,4 @@ def test_a_helper_ends_though_the_disk_does_not_answer(
     helper.until(nic.address, held=False)
     helper.terminate()
     disk.ready.set()
+    wait_until(lambda: disk.done, "the thread that it left behind ends")
