@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from .conftest import OneLab
 from .declared import HELPER, rule
 from .managed import ManagedHost
 
@@ -161,7 +162,12 @@ def test_one_bad_device_does_not_hide_the_others(installed):
 
 
 class TestOtherBoots:
-    """Last in the file: they boot the host with less than it needs."""
+    """They boot the host with less than it needs, and nobody uses it after them."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def the_last_ones(self, one_lab: OneLab) -> Iterator[None]:
+        yield
+        one_lab.stop()
 
     def test_without_an_iommu_it_says_so(self, installed):
         installed.lab.restart(on_vfio=["nic"], command_line="intel_iommu=off")

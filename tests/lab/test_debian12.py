@@ -13,6 +13,7 @@ from .managed import ManagedHost
 from .sandbox import exposure
 from .upgrading import (
     ASLEEP,
+    NEWER,
     RAISES,
     a_broken_update_is_taken_back,
     a_changed_socket_unit_comes_into_force,
@@ -54,7 +55,7 @@ def test_an_update_moves_no_device_there_either(
     main: ManagedHost, collections: Path, tmp_path: Path
 ) -> None:
     with unmoved(main, *ASLEEP):
-        an_update_moves_nothing(main, collections, tmp_path)
+        an_update_moves_nothing(main, collections, tmp_path, NEWER)
 
 
 def test_a_changed_socket_unit_moves_no_device_there_either(

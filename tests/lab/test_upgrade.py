@@ -13,7 +13,9 @@ from .dying import kept
 from .managed import ManagedHost
 from .upgrading import (
     ASLEEP,
+    NEWER,
     RAISES,
+    SAME,
     Replaced,
     a_broken_update_is_taken_back,
     a_changed_socket_unit_comes_into_force,
@@ -23,14 +25,13 @@ from .upgrading import (
 
 LAB = {"shape": "standard"}
 
-NEXT = {"words/version.py": ('VERSION = "0.1.0"', 'VERSION = "0.2.0"')}
 FORGETS = {"hold/reporting.py": ("held=holder.grip is not None", "held=False")}
 LETS_GO = {"hold/goals.py": ("if self._bars.against(address, table):", "if True:")}
 
 
 def test_an_update_moves_no_device(main: ManagedHost, collections: Path, tmp_path: Path) -> None:
     with unmoved(main, *ASLEEP, awake=("spare",)):
-        an_update_moves_nothing(main, collections, tmp_path)
+        an_update_moves_nothing(main, collections, tmp_path, SAME, NEWER)
 
 
 def test_a_changed_socket_unit_moves_no_device(main: ManagedHost, collections: Path) -> None:
@@ -38,7 +39,7 @@ def test_a_changed_socket_unit_moves_no_device(main: ManagedHost, collections: P
         a_changed_socket_unit_comes_into_force(main, collections)
 
 
-@pytest.mark.parametrize("breaks", [RAISES, {**RAISES, **NEXT}], ids=["same", "newer"])
+@pytest.mark.parametrize("breaks", [RAISES, {**RAISES, **NEWER}], ids=["same", "newer"])
 def test_a_helper_that_raises_is_taken_back_and_no_device_moves(
     main: ManagedHost, collections: Path, tmp_path: Path, breaks: Replaced
 ) -> None:

@@ -26,6 +26,10 @@ Replaced = dict[str, tuple[str, str]]
 """Files of the program, each with a text in it and what stands in its place."""
 
 _BEGINS = "    environ = dict(os.environ)\n"
+SAME: Replaced = {
+    "wait/daemon.py": ("from __future__", "# Not as it was.\nfrom __future__"),
+}
+NEWER: Replaced = {"words/version.py": ('VERSION = "0.1.0"', 'VERSION = "0.2.0"')}
 RAISES: Replaced = {"wait/daemon.py": (_BEGINS, '    raise RuntimeError("not today")\n')}
 
 # A group that is held by nobody can be opened; that has no effect on its devices.
@@ -91,12 +95,11 @@ def unmoved(host: ManagedHost, *asleep: str, awake: tuple[str, ...] = ()) -> Ite
     assert kept(host) == store
 
 
-def an_update_moves_nothing(host: ManagedHost, collections: Path, folder: Path) -> None:
-    """Converge with other code of this version, with a newer version, and back."""
-    same = {"wait/daemon.py": ("from __future__", "# Not as it was.\nfrom __future__")}
-    newer = {"words/version.py": ('VERSION = "0.1.0"', 'VERSION = "0.1.1"')}
-    others = {"same": same, "newer": newer}
-    steps = [collection_with(collections, folder / name, it) for name, it in others.items()]
+def an_update_moves_nothing(
+    host: ManagedHost, collections: Path, folder: Path, *others: Replaced
+) -> None:
+    """Converge with other code, one after the other, and back to what it was."""
+    steps = [collection_with(collections, folder / str(n), it) for n, it in enumerate(others)]
     for step in (*steps, collections):
         pid = main_pid(host)
         played = converge(host, step)

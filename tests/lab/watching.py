@@ -34,7 +34,7 @@ INSTALLED = (
 )
 
 # What the service manager notes of every process, session and unit that runs just now.
-_FLEETING = re.compile(r". /run/systemd/(journal|sessions|transient|units|users)/")
+_FLEETING = re.compile(r". /run/systemd/(journal|sessions|transient|units|users)\b")
 
 
 @contextmanager
