@@ -253,25 +253,26 @@ class Lab:
         registry.write(self.inventory(), json.dumps(inventory, indent=2) + "\n")
 
     def _await_ssh(self) -> None:
+        self._await(self.connection.answers, "ssh did not answer", pause=0.2)
+
+    def _await(self, booted: Callable[[], bool], complaint: str, pause: float = 0.5) -> None:
         """Wait for the end of a boot, and boot anew where the kernel does not get there.
 
         Emulated processors trip now and then over code that the kernel patches while it starts.
         """
         panics = self.console_log.count(PANIC)
 
-        def answers() -> bool:
+        def over() -> bool:
             nonlocal panics
             if not self.machine.alive():
                 raise LabError(f"QEMU ended while the lab booted:\n{self._end_of_console()}")
             if self.console_log.count(PANIC) > panics:
                 panics += 1
                 self.qmp("system_reset")
-            return self.connection.answers()
+            return booted()
 
-        if not until(answers, BOOT_PATIENCE, pause=0.2):
-            raise LabError(
-                f"ssh did not answer within {BOOT_PATIENCE} s:\n{self._end_of_console()}"
-            )
+        if not until(over, BOOT_PATIENCE, pause=pause):
+            raise LabError(f"{complaint} in {BOOT_PATIENCE} s:\n{self._end_of_console()}")
 
     def _end_of_console(self) -> str:
         return "\n".join(self.console_log.splitlines()[-30:])
@@ -286,8 +287,7 @@ class Lab:
             return False
 
         self.connection.forget()
-        if not until(another, BOOT_PATIENCE):
-            raise LabError(f"The lab did not come back:\n{self._end_of_console()}")
+        self._await(another, "The lab did not come back")
         self._devices = None
 
 
