@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _measure(debian: str, progress: Progress) -> list[Finding]:
     findings = []
     _note_what_else_runs(progress)
-    with Lab.start(shape="many", debian=debian, progress=progress) as lab:
+    with Lab.start(shape="many", debian=debian, accel="tcg-multi", progress=progress) as lab:
         with progress.step("build and install the collection"):
             collections = collection.install(lab.folder / "collections")
         host = ManagedHost(lab, collections)

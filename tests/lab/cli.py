@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
         help="awake: vfio-pci with disable_idle_d3=1, so that only what is held sleeps (default)",
     )
     start.add_argument("--vfio", metavar="CARDS", help="cards for vfio-pci, by commas; '' for none")
-    start.add_argument("--accel", choices=("tcg", "kvm"), help="kvm is tried, tcg is the default")
+    start.add_argument(
+        "--accel", choices=("tcg", "tcg-multi", "kvm"), help="kvm is tried, tcg is the default"
+    )
     start.add_argument("--name", default="lab", help="default: %(default)s")
 
     enter = verbs.add_parser("enter", help="a shell in a lab")

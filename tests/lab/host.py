@@ -66,7 +66,7 @@ class Lab:
         disk          a raw root disk made elsewhere, see make_disk(); it is not written to
         command_line  more words for the kernel's command line
         memory        2048, in MiB
-        accel         `tcg` or `kvm`; by default $VFIO_POWER_LAB_ACCEL or tcg
+        accel         `tcg`, `tcg-multi` or `kvm`; by default $VFIO_POWER_LAB_ACCEL or tcg
         keep          let the machine outlive the thread that started it
         """
         progress = progress or Progress()

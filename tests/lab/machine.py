@@ -23,6 +23,10 @@ from typing import NamedTuple
 from . import cache, qmp, topology
 from .progress import LabError, Progress
 
+# With a thread for each processor QEMU 7.2 dies now and then: one of them uses the map of memory
+# that another one is replacing. Kernels that patch themselves while they run panic likewise.
+# One thread for all takes turns, which is no slower where several labs share the machine.
+EMULATED = {"tcg": "tcg,thread=single", "tcg-multi": "tcg,thread=multi"}
 KVM_PATIENCE = 20
 
 
@@ -57,7 +61,7 @@ class Machine:
                 return
             self._kvm_is_broken = True
             progress.note("KVM does not work here; the lab runs emulated instead.")
-        self._launch(boot, "tcg,thread=multi", keep)
+        self._launch(boot, EMULATED.get(accel, EMULATED["tcg"]), keep)
 
     def _starts_with_kvm(self, boot: Boot, keep: bool) -> bool:
         """A guest under a broken KVM hangs in its first instructions, so ask for a sign of life."""
