@@ -53,8 +53,9 @@ class OneLab:
         """The files of the host before anything was installed."""
 
     def get(self, wanted: dict[str, Any]) -> ManagedHost:
-        """Return the host of a lab like that, in place of any other lab."""
-        if self.host is None or wanted != self._wanted:
+        """Return the host of a lab like that, in place of any other lab, or of one that died."""
+        died = self._lab is not None and not self._lab.machine.alive()
+        if self.host is None or wanted != self._wanted or died:
             self.stop()
             attached = os.environ.get("VFIO_POWER_LAB")
             if attached:

@@ -108,6 +108,7 @@ class TestABootedLab:
         lab.get("/root/hello", tmp_path / "back")
         assert (tmp_path / "back").read_text() == "hello"
 
+    @pytest.mark.soak
     def test_keeps_its_disk_over_a_reboot_another_shape_and_a_power_cut(self, lab: Lab) -> None:
         old = lab.devices["nic"]
         lab.ssh("echo kept >/root/mark && sync")
