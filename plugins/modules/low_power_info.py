@@ -323,13 +323,17 @@ devices:
           type: float
           sample: 0.0
     opened_by:
-      description: The processes that have it open, other than the helper. Seen by root only.
+      description:
+        - The processes that have it open, other than the helper. Seen by root only.
+        - The guest is its name as libvirt, Proxmox VE or QEMU have it, or null. Nothing else is told of
+          a process.
       returned: always
       type: list
       elements: dict
       sample:
         - pid: 812
           command: qemu-system-x86
+          guest: web
     lease:
       description: To whom it is lent.
       returned: always

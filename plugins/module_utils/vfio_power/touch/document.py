@@ -100,7 +100,7 @@ def _declared(rule: Optional[Rule]) -> Optional[Document]:
 
 
 def _opener(opener: Opener) -> Document:
-    return {"pid": opener.pid, "command": opener.command}
+    return opener._asdict()
 
 
 def _wakes(wakes: Wakes) -> Document:

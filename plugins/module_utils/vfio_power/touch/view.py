@@ -24,10 +24,12 @@ class Opener(NamedTuple):
 
     pid: int
     command: str  # the process name; its arguments stay private
+    guest: Optional[str] = None  # the name of the guest that it runs
 
     def __str__(self) -> str:
-        """Return ``qemu-system-x86 (pid 812)``."""
-        return f"{self.command} (pid {self.pid})"
+        """Return ``qemu-system-x86 (pid 812, guest web)``."""
+        guest = "" if self.guest is None else f", guest {self.guest}"
+        return f"{self.command} (pid {self.pid}{guest})"
 
 
 class HelperView(NamedTuple):
