@@ -371,8 +371,7 @@ drift:
       description: The next step, or an empty text.
       returned: always
       type: str
-      sample: >-
-        Look what uses it or holds it awake: an access from the host, enabled VFs, its port
+      sample: "Look what uses it or holds it awake: vfio-powerctl why 0000:65:00.0"
 devices:
   description: The devices of this list and those that were let go, in bus order.
   returned: when nothing was refused
