@@ -24,7 +24,7 @@ UDEV, TLP, POWERTOP, TUNED, MODPROBE, KERNEL = (
     "kernel",
 )
 
-_TLP_LINE = re.compile(r'\s*(?P<key>RUNTIME_PM_\w+)\s*=\s*"?(?P<value>[^"#]*)"?')
+_TLP_LINE = re.compile(r'\s*(?P<key>RUNTIME_PM_\w+)\s*=\s*"?(?P<value>[^#]*)')
 _PATH = re.compile(r"(?P<folder>[^\s=\"'>]*)/(?P<attribute>power/control|d3cold_allowed)\b")
 _VALUE = re.compile(r"\s*=\s*(\w+)")
 _ECHO = re.compile(r"echo\s+(?:-n\s+)?[\"']?(\w+)")
@@ -102,7 +102,7 @@ def _tlp(facts: Facts, files: list[PolicyFile]) -> Iterator[Rival]:
         for number, line in _numbered(file.text):
             told = _TLP_LINE.match(line)
             if told:
-                settings[told["key"]] = _Setting(file, number, told["value"].strip())
+                settings[told["key"]] = _Setting(file, number, told["value"].strip(" \t\"'"))
     named = {key: value for key, value in _TLP_NAMED.items() if _names(settings.get(key), facts)}
     if named:
         chosen = named

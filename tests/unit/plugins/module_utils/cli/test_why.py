@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import builtins
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -22,6 +24,23 @@ from ..touch.scene import NOW, Scene
 from .running import ctl
 
 HERE = "0000:03:00.0"
+SAFE = {
+    "address",
+    "autosuspend_delay_ms",
+    "boot_vga",
+    "control",
+    "d3cold_allowed",
+    "disable_idle_d3",
+    "modalias",
+    "numa_node",
+    "power_state",
+    "reset_method",
+    "runtime_active_time",
+    "runtime_status",
+    "runtime_suspended_time",
+    "runtime_usage",
+}
+"""Attributes that the kernel answers from memory, whatever the device does."""
 BESIDE = "0000:03:00.1"
 
 
@@ -294,6 +313,27 @@ class TestPage:
         why(scene)
         assert port.suspended
         assert [card.function.resumes for card in cards] == [0, 0]
+
+    def test_nothing_is_opened_that_wakes_or_waits(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asleep(scene, slot="7")
+        (scene.folder / "host/sys/bus/pci/slots/7/power").write_text("1\n")
+        opened: list[str] = []
+        for module, name in ((os, "open"), (builtins, "open")):
+            real = getattr(module, name)
+
+            def noting(path: object, *rest: Any, real: Any = real, **more: Any) -> Any:
+                opened.append(str(path))
+                return real(path, *rest, **more)
+
+            monkeypatch.setattr(module, name, noting)
+        page(scene)
+        of_devices = {path.rpartition("/sys/")[2] for path in opened if "/sys/" in path}
+        assert any(path.endswith("/power_state") for path in of_devices)
+        names = {path.rpartition("/")[2] for path in of_devices}
+        assert names <= SAFE, names - SAFE
+        assert not [path for path in of_devices if "/slots/" in path and path.endswith("/power")]
 
     def test_check_exits_with_one_when_the_device_drifts(self, scene: Scene) -> None:
         asleep(scene)
