@@ -56,10 +56,12 @@ class Ground(NamedTuple):
         besides: Optional[Collection[PciAddress]] = None,
         *,
         may_start: bool = False,
+        explaining: bool = False,
     ) -> HostView:
         """Take a picture of the host; with ``loaded``, as if that were what is stored.
 
-        ``may_start``: a helper that is stopped is started by being asked.
+        ``may_start``: a helper that is stopped is started by being asked. ``explaining``: every
+        device is explained, also one that is as declared.
         """
         return look(
             self.client,
@@ -78,6 +80,7 @@ class Ground(NamedTuple):
             policies=self.policies,
             manager=self.manager,
             may_start=may_start,
+            explaining=explaining,
         )
 
     def need_udev(self, declaration: Declaration) -> None:

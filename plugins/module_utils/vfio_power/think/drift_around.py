@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..words.mode import Expect, Mode
+from ..words.mode import Expect
 from ..words.report import Drift
 from .codes import DRIFT, found
 from .drift_case import Case, reached
+from .drift_power import SLEEPING
 
 
 def set_incomplete(case: Case) -> Optional[Drift]:
@@ -37,7 +38,7 @@ def d3cold_blocked(case: Case) -> Optional[Drift]:
     rule, power = case.rule, case.power
     if rule is None or power is None or not power.asleep or power.power_state != "D3hot":
         return None
-    if not case.not_deeper or (rule.mode is Mode.NONE and rule.expect is Expect.ANY):
+    if not case.not_deeper or rule.expect not in SLEEPING:
         return None
     expected = rule.expect is Expect.D3COLD
     if not expected and case.best != "D3cold":

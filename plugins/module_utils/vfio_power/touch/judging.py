@@ -18,6 +18,7 @@ from ..think.why_not_deeper import best, not_deeper
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Resolution
 from ..words.facts import Facts, HostFacts
+from ..words.mode import Expect
 from ..words.quirk import Kind
 from ..words.report import Drift
 from ..words.rival import PolicyFile
@@ -43,6 +44,7 @@ class Seen(NamedTuple):
     now: float
     known_bad: KnownBad
     policies: tuple[PolicyFile, ...]  # of other tools
+    explaining: bool = True  # also devices of which nothing differs
 
     def positions(self, sysfs: Sysfs) -> Positions:
         """Return where the devices stand."""
@@ -54,7 +56,7 @@ class Seen(NamedTuple):
         return tuple(
             address
             for address in view.unit
-            if self.devices[address].vfio and not self._kept(address)
+            if address in self.devices and self.devices[address].vfio and not self._kept(address)
         )
 
     def _kept(self, address: PciAddress) -> bool:
@@ -88,20 +90,26 @@ def view_of(address: PciAddress, seen: Seen, sysfs: Sysfs, positions: Positions)
         return view._replace(drift=tuple(judge(_case(view, seen))))
     if has(facts, Kind.NO_D3COLD, view.quirks):
         view = view._replace(kept_awake=sysfs.d3cold_allowed(address) is not False)
-    properties = facts.properties or recorded(address)
-    view = view._replace(rivals=rivals_of(facts, seen.policies, properties))
-    return _explained(view, seen, positions.of(view, facts))
+    if seen.policies:
+        properties = facts.properties or recorded(address)
+        view = view._replace(rivals=rivals_of(facts, seen.policies, properties))
+    if seen.explaining or _in_question(view):
+        return _explained(view, seen, positions.of(view, facts))
+    return view._replace(drift=tuple(judge(_case(view, seen))))
+
+
+def _in_question(view: DeviceView) -> bool:
+    """Tell whether what is around a device may say why it is not as declared."""
+    if view.rule is None or view.power is None or view.rule.expect is Expect.ANY:
+        return False
+    return not view.power.asleep or view.power.power_state != "D3cold"
 
 
 def _explained(view: DeviceView, seen: Seen, position: Position) -> DeviceView:
     """Return a device with what differs and why it is not where it could be: one says the other."""
     reasons = not_deeper(position)
     case = _case(view, seen)._replace(
-        blockers=blockers(position),
-        not_deeper=reasons,
-        best=best(position, reasons),
-        rivals=view.rivals,
-        left_out=seen.left_out(view),
+        blockers=blockers(position), not_deeper=reasons, best=best(position, reasons)
     )
     drift = tuple(judge(case))
     return view._replace(drift=drift, why=explain(position, drift))
@@ -120,6 +128,8 @@ def _case(view: DeviceView, seen: Seen) -> Case:
         host=seen.host,
         group_drivers=host_drivers(view.address, seen.devices),
         opened_by=tuple(str(opener) for opener in view.opened_by),
+        rivals=view.rivals,
+        left_out=seen.left_out(view),
         settle=seen.settle,
         now=seen.now,
     )

@@ -67,6 +67,7 @@ def look(
     policies: Callable[[], tuple[PolicyFile, ...]] = load_policies,
     manager: Manager = standing,
     may_start: bool = False,
+    explaining: bool = True,
 ) -> HostView:
     """Take one picture of a host.
 
@@ -77,7 +78,8 @@ def look(
     whether a helper is installed. A device is not judged by its power state before it had
     ``settle`` seconds to sleep. ``manager`` says how the helper's service stands: one that is
     stopped is asked, and started by that, only where it ``may_start``. ``policies`` are the files
-    of other tools that may write the devices' power policy.
+    of other tools that may write the devices' power policy. Without ``explaining`` only what is not
+    as declared is explained.
     """
     root = os.geteuid() == 0 if root is None else root
     loaded = store.load() if root else Loaded()
@@ -98,6 +100,7 @@ def look(
         now=time.time() if now is None else now,
         known_bad=known_bad(),
         policies=policies(),
+        explaining=explaining,
     )
     shown = _shown(seen, selectors, besides)
     if name is not None and not wholly:

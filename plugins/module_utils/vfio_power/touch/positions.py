@@ -39,11 +39,7 @@ class Positions:
         self._host = host
         self._idle_policy = idle_policy(policies) if host.disable_idle_d3 else ()
         self._nodes: dict[PciAddress, Node] = {}
-        self._below: dict[PciAddress, list[PciAddress]] = {}
-        for address, facts in devices.items():
-            if facts.port is not None and not facts.bridge:
-                for port in sysfs.ports(address):
-                    self._below.setdefault(port, []).append(address)
+        self._below: Optional[dict[PciAddress, list[PciAddress]]] = None
 
     def of(self, view: DeviceView, facts: Facts) -> Position:
         """Return where a device stands, and whatever decides about its sleep."""
@@ -72,8 +68,21 @@ class Positions:
         return tuple(found)
 
     def _siblings(self, device: Node) -> tuple[Node, ...]:
-        below = self._below.get(device.ports[-1], ()) if device.ports else ()
+        if not device.ports:
+            return ()
+        if self._below is None:
+            self._below = self._by_port()
+        below = self._below.get(device.ports[-1], ())
         return tuple(self._node(self._devices[it]) for it in below if it != device.address)
+
+    def _by_port(self) -> dict[PciAddress, list[PciAddress]]:
+        """Return which devices are below each port, directly or not; ports are not among them."""
+        found: dict[PciAddress, list[PciAddress]] = {}
+        for address, facts in self._devices.items():
+            if facts.port is not None and not facts.bridge:
+                for port in self._sysfs.ports(address):
+                    found.setdefault(port, []).append(address)
+        return found
 
     def _node(self, facts: Facts, slot: Optional[str] = None) -> Node:
         """Return one device, or with the label of its slot one port."""

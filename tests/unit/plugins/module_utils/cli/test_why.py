@@ -383,6 +383,17 @@ class TestDrift:
         self.hold(scene, nic, Expect.D3COLD)
         assert self.found(scene)["d3cold-blocked"][0] == "drift"
 
+    @pytest.mark.parametrize(
+        ("expect", "told"), [(Expect.ANY, set()), (Expect.AWAKE, {"not-as-expected"})]
+    )
+    def test_d3cold_that_nobody_waits_for_is_not_told(
+        self, scene: Scene, expect: Expect, told: set[str]
+    ) -> None:
+        nic = asleep(scene)
+        scene.host.write_d3cold_allowed(nic.address, allowed=False)
+        scene.declare(Rule("nics", nic.address, Mode.NONE, expect=expect))
+        assert self.found(scene).keys() == told
+
     def test_a_rival_is_told_of_a_declared_device(self, scene: Scene) -> None:
         nic = asleep(scene)
         scene.write("/etc/tlp.conf", "RUNTIME_PM_ON_AC=on\n")
