@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
 
 from ..hold.helper import quirk
+from .conftest import Place
 
 NIC, DISK = "0000:02:00.0", "0000:03:00.0"
 
@@ -89,16 +90,23 @@ def test_a_device_that_is_not_there_is_not_explained(place):
     assert device["why"] is None
 
 
-def test_a_task_and_a_look_tell_the_same_drift(place):
-    settings = place.folder / "root/etc/tlp.conf"
+@pytest.fixture
+def sleepy(tmp_path):
+    """A host whose unopened devices sleep, with a running helper."""
+    made = Place(tmp_path, disable_idle_d3=False)
+    made.start_helper()
+    yield made
+    made.stop_helper()
+
+
+def test_a_task_and_a_look_tell_the_same_drift(sleepy):
+    settings = sleepy.folder / "root/etc/tlp.conf"
     settings.parent.mkdir(parents=True)
     settings.write_text("RUNTIME_PM_ON_AC=on\n")
-    nic = place.host.add(NIC)
-    place.start_helper()
-    place.low_power({"address": NIC, "mode": "entry"})
-    place.host.write_d3cold_allowed(nic.address, allowed=False)
-    declared = place.low_power({"address": NIC, "mode": "entry"}).result
-    seen = place.low_power_info()
+    nic = sleepy.host.add(NIC)
+    sleepy.host.write_d3cold_allowed(nic.address, allowed=False)
+    declared = sleepy.low_power({"address": NIC, "mode": "none", "expect": "asleep"}).result
+    seen = sleepy.low_power_info()
     assert [it["code"] for it in seen["drift"]] == ["d3cold-blocked", "rival-policy"]
     assert declared["drift"] == seen["drift"]
     assert [it["file"] for it in seen["host"]["rivals"]] == ["/etc/tlp.conf"]
