@@ -28,6 +28,7 @@ class Position(NamedTuple):
     quirks: tuple[Quirk, ...] = ()
     rivals: tuple[Rival, ...] = ()  # others who write its policy
     idle_policy: tuple[Rival, ...] = ()  # where the host's disable_idle_d3 comes from
+    users_known: bool = True  # who has devices open was seen, which takes root
 
     @property
     def address(self) -> PciAddress:

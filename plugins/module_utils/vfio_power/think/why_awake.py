@@ -10,7 +10,7 @@ from typing import Callable, Optional
 
 from ..words.mode import Mode
 from ..words.rival import POWER_CONTROL
-from ..words.why import Reason
+from ..words.why import PM_OFF, Reason
 from .position import Position, knob, written_by
 
 Check = Callable[[Position], Optional[Reason]]
@@ -35,6 +35,15 @@ def control_on(position: Position) -> Optional[Reason]:
     message = f"power/control of {position.address} reads on{kept}{by}: it must not be suspended"
     hint = f"To let it sleep: echo auto > {knob(position.address, POWER_CONTROL)}"
     return _reason("control-on", position, message, hint)
+
+
+def runtime_pm_off(position: Position) -> Optional[Reason]:
+    """Find a device that nobody can suspend, as some drivers leave theirs."""
+    if position.device.power.runtime_status != PM_OFF:
+        return None
+    message = f"runtime power management of {position.address} is switched off"
+    hint = "A driver may have left it so: bind the device to that driver and back, or boot anew"
+    return _reason("runtime-pm-off", position, message, hint)
 
 
 def virtual_functions(position: Position) -> Optional[Reason]:
@@ -67,8 +76,9 @@ def disable_idle_d3(position: Position) -> Optional[Reason]:
     if not position.device.facts.vfio:
         return None
     places = ", ".join(rival.place for rival in position.idle_policy)
+    unused = "is not held" if position.users_known else "may be in use, which root alone can see"
     message = (
-        f"{position.address} is not held, and vfio-pci keeps unopened devices awake here:"
+        f"{position.address} {unused}, and vfio-pci keeps unopened devices awake here:"
         f" disable_idle_d3 is on{f' ({places})' if places else ''}"
     )
     hint = "Declare mode entry for it; the switch itself takes a reload of vfio-pci"
@@ -115,6 +125,7 @@ def _reason(code: str, position: Position, message: str, hint: str) -> Reason:
 CAUSES: Sequence[Check] = (
     in_use,
     control_on,
+    runtime_pm_off,
     virtual_functions,
     host_driver,
     disable_idle_d3,

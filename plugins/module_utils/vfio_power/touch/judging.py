@@ -46,11 +46,6 @@ class Seen(NamedTuple):
     policies: tuple[PolicyFile, ...]  # of other tools
     explaining: bool = True  # also devices of which nothing differs
 
-    def positions(self, sysfs: Sysfs) -> Positions:
-        """Return where the devices stand."""
-        holds = self.answer.holds
-        return Positions(sysfs, self.devices, holds, self.openers, self.host, self.policies)
-
     def left_out(self, view: DeviceView) -> tuple[PciAddress, ...]:
         """Return who of a device's unit could be held with it, and is not declared to be."""
         return tuple(

@@ -28,6 +28,7 @@ from .helper import CODE, Answer, ask
 from .judging import Seen, host_drift, view_of
 from .manager import Manager, standing
 from .openers import MANAGER, openers
+from .positions import Positions
 from .quirks import Loaded as KnownBad
 from .quirks import load as load_quirks
 from .rivals import load as load_policies
@@ -105,9 +106,17 @@ def look(
     shown = _shown(seen, selectors, besides)
     if name is not None and not wholly:
         devices.update(name({it: devices[it] for it in shown if it in devices}))
-    if root and _any_free(shown, seen):
+    if root and (explaining or _any_free(shown, seen)):
         seen = seen._replace(openers=openers(proc, _ours(seen.answer), run))
-    positions = seen.positions(sysfs)
+    positions = Positions(
+        sysfs,
+        devices,
+        answer.holds,
+        seen.openers,
+        seen.host,
+        seen.policies,
+        users_known=root,
+    )
     views = tuple(view_of(address, seen, sysfs, positions) for address in shown)
     return HostView(
         host=seen.host,

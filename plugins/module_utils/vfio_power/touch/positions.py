@@ -31,6 +31,8 @@ class Positions:
         openers: Mapping[str, tuple[Opener, ...]],
         host: HostFacts,
         policies: tuple[PolicyFile, ...],
+        *,
+        users_known: bool = True,
     ) -> None:
         self._sysfs = sysfs
         self._devices = devices
@@ -38,6 +40,7 @@ class Positions:
         self._openers = openers
         self._host = host
         self._idle_policy = idle_policy(policies) if host.disable_idle_d3 else ()
+        self._users_known = users_known
         self._nodes: dict[PciAddress, Node] = {}
         self._below: Optional[dict[PciAddress, list[PciAddress]]] = None
 
@@ -54,6 +57,7 @@ class Positions:
             quirks=view.quirks,
             rivals=view.rivals,
             idle_policy=self._idle_policy,
+            users_known=self._users_known,
         )
 
     def _ports(self, facts: Facts, ports: tuple[PciAddress, ...]) -> tuple[Node, ...]:

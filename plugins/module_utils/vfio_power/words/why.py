@@ -10,6 +10,9 @@ from typing import NamedTuple, Optional
 from .address import PciAddress
 from .facts import Facts, Power
 
+PM_OFF = "unsupported"
+"""The runtime status of a device whose runtime power management is switched off."""
+
 
 class Bounds(NamedTuple):
     """What bounds the sleep of a device or a port; None where nobody says so."""
@@ -40,7 +43,7 @@ class Node(NamedTuple):
     @property
     def awake(self) -> bool:
         """Tell whether the PM core has it running: then no port above it can sleep."""
-        return self.power.runtime_status == "active"
+        return self.power.runtime_status in ("active", PM_OFF)
 
 
 class Reason(NamedTuple):

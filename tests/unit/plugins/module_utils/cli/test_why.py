@@ -118,6 +118,20 @@ class TestAwake:
         assert all("guest web)" in text or '"guest": "web"' in text for text in told)
         assert not any(secret in text or "-object" in text for text in told)
 
+    def test_without_root_it_is_not_said_that_nobody_has_it(self, scene: Scene) -> None:
+        nic = scene.add(HERE)
+        scene.use(nic, 812, "qemu-system-x86", "web")
+        ran = ctl(scene, "why", HERE, root=False)
+        assert "may be in use, which root alone can see" in ran.out
+        assert "is not held" not in ran.out
+        assert "qemu" not in ran.out
+
+    def test_a_driver_left_its_power_management_off(self, scene: Scene) -> None:
+        scene.add(HERE)
+        status = scene.folder / f"host/sys/bus/pci/devices/{HERE}/power/runtime_status"
+        status.write_text("unsupported\n")
+        assert "runtime-pm-off" in codes(why(scene)["awake"])
+
     def test_a_driver_of_the_host_has_it(self, scene: Scene) -> None:
         scene.add(HERE, driver="e1000e")
         (_switch, reason) = why(scene)["awake"]
@@ -187,8 +201,9 @@ class TestNotDeeper:
     def test_a_sibling_in_a_guest_is_told_with_the_guest(self, scene: Scene) -> None:
         port = scene.host.add_port("0000:00:1c.0", sleeps=True)
         beside = scene.add(BESIDE, depth="D3hot", port=port)
-        asleep(scene, depth="D3hot", port=port)
+        nic = asleep(scene, depth="D3hot", port=port)
         scene.use(beside, 812, "qemu-system-x86", "web")
+        scene.hold(nic, state="entry", engaged=Mode.ENTRY)
         (reason,) = why(scene)["not_deeper"]
         assert "in use by qemu-system-x86 (pid 812, guest web)" in reason["message"]
 
