@@ -432,8 +432,8 @@ devices:
       type: dict
       contains:
         best:
-          description: The deepest state that it can reach on this host, whatever keeps it from
-            there now, V(D0), V(D3hot) or V(D3cold). Null where nobody can tell.
+          description: The deepest state that hardware, firmware and kernel leave open, whatever
+            keeps it from there now, V(D0), V(D3hot) or V(D3cold). Null where nobody can tell.
           returned: always
           type: str
           sample: D3cold

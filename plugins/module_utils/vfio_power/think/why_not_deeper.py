@@ -80,13 +80,19 @@ def _unpowered(position: Position) -> Reason:
 def _d3cold_forbidden(position: Position) -> Reason:
     quirk = next((it for it in position.quirks if it.kind is Kind.NO_D3COLD), None)
     by = written_by(position, D3COLD_ALLOWED, "0")
-    message = f"d3cold_allowed of {position.address} reads 0{by}"
+    perhaps = "" if _manageable(position) else ", as for a device without PCI power management"
+    message = f"d3cold_allowed of {position.address} reads 0{by or perhaps}"
     path = knob(position.address, D3COLD_ALLOWED)
     hint = f"If it takes D3cold well: echo 1 > {path}, which wakes it"
     if quirk is not None:
         message += f", as its quirk asks ({quirk.reason}, says {quirk.source})"
         hint = "Leave it: this device does not take D3cold"
     return Reason("d3cold-not-allowed", position.address, message, hint)
+
+
+def _manageable(position: Position) -> bool:
+    """Tell whether it was seen that a device has power management; awake, it hardly shows."""
+    return position.asleep or "pm" in position.device.facts.reset_methods
 
 
 def _no_platform_power(position: Position) -> Reason:

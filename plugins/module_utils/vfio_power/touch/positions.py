@@ -65,8 +65,8 @@ class Positions:
         found, slot = [], facts.slot
         for address in ports:
             port = self._devices.get(address) or self._sysfs.facts(address, slot=False)
-            if port is None:
-                break  # it was unplugged while we looked
+            if port is None or not port.bridge:
+                break  # it was unplugged while we looked, or is a controller with buses of its own
             found.append(self._node(port, slot))
             slot = port.slot
         return tuple(found)

@@ -256,6 +256,12 @@ class TestNotDeeper:
         assert (told["best"], reason["code"]) == ("D3cold", "d3cold-not-allowed")
         assert f"d3cold_allowed of {HERE} reads 0" in reason["message"]
 
+    def test_awake_it_may_be_a_device_without_power_management(self, scene: Scene) -> None:
+        nic = scene.add(HERE, resets=("flr",))
+        scene.host.write_d3cold_allowed(nic.address, allowed=False)
+        (reason,) = why(scene)["not_deeper"]
+        assert "reads 0, as for a device without PCI power management" in reason["message"]
+
     def test_a_quirk_asks_for_that(self, scene: Scene) -> None:
         nic = asleep(scene)
         scene.host.write_d3cold_allowed(nic.address, allowed=False)

@@ -170,6 +170,7 @@ class Function:
         self.d3cold_allowed = allowed
         self.resume()
         self.idle()
+        self.on_change()
 
     @property
     def _status(self) -> str:
