@@ -75,7 +75,7 @@ def _are(number: int) -> str:
 
 
 class Group:
-    """All that has one code: the first places, and the next step where it is the same for all."""
+    """All that has one code: the first places, and the next step that most of them have."""
 
     def __init__(self, numbers: Document) -> None:
         self.code, self.severity = numbers["code"], numbers["severity"]
@@ -83,16 +83,17 @@ class Group:
         self.devices = numbers["devices"]
         self.number = 0
         self.places: list[Document] = []
-        self._hints: dict[str, str] = {}
+        self._hints: Counter[str] = Counter()
 
     def add(self, host: str, drift: Document) -> None:
         """Note one more place."""
         self.number += 1
+        hint = ADDRESS.sub("ADDRESS", drift["hint"])
         if len(self.places) < PLACES:
             place = {"host": host, "message": drift["message"], "hint": drift["hint"]}
-            self.places.append(place)
-        if len(self._hints) < 2:
-            self._hints.setdefault(ADDRESS.sub("ADDRESS", drift["hint"]), drift["hint"])
+            self.places.append({**place, "usual": hint})
+        if hint in self._hints or len(self._hints) < PLACES:
+            self._hints[hint] += 1
 
     @property
     def more(self) -> int:
@@ -100,12 +101,15 @@ class Group:
         return self.number - len(self.places)
 
     @property
+    def usual(self) -> str:
+        """Return the next step that most places have, with ADDRESS where theirs is."""
+        ((hint, number),) = self._hints.most_common(1)
+        return hint if number * 2 > self.number else ""
+
+    @property
     def hint(self) -> str:
-        """Return the next step where all places have the same, else nothing."""
-        if len(self._hints) != 1:
-            return ""
-        ((common, only),) = self._hints.items()
-        return only if self.number == 1 else common
+        """Return the next step as it is shown for all of them."""
+        return self.places[0]["hint"] if self.number == 1 else self.usual
 
     @property
     def extent(self) -> str:
