@@ -155,6 +155,22 @@ def build(session: nox.Session) -> None:
         session.run("ansible-doc", "--list", "vfio.power", env=env)
 
 
+@nox.session(python=PYTHON, tags=CHECKS)
+def report(session: nox.Session) -> None:
+    """The report's page in a real browser, its JSON and its JUnit by their schemas."""
+    session.run("tools/packages", "chromium", "chromium-driver", external=True)
+    install(session, core(NEWEST), "pytest", "selenium", "jsonschema", "xmlschema")
+    pytest = ["-m", "pytest", "-v", "-c", "/dev/null", "--rootdir", ".", "-p", "no:cacheprovider"]
+    words = session.posargs or ["tests/report"]
+    with ansible.collection(session) as env:
+        env |= {
+            "PYTHONPATH": env["ANSIBLE_COLLECTIONS_PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "VFIO_POWER_PICTURES": str(machine.cache() / "report-pictures"),
+        }
+        session.run("python", *pytest, "--import-mode=importlib", *words, env=env)
+
+
 def ansible_test(kind: str, release: str, *options: str) -> Run:
     def run(session: nox.Session) -> None:
         install(session, core(release))
@@ -280,5 +296,6 @@ def in_lab(session: nox.Session, *words: str, **env: str) -> None:
 @nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Speed and memory against their bounds."""
-    install(session, core(NEWEST))
+    session.run("tools/packages", "chromium", "chromium-driver", external=True)
+    install(session, core(NEWEST), "selenium")
     in_lab(session, "-m", "benchmarks", *session.posargs)

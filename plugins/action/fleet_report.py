@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -45,15 +46,17 @@ class ActionModule(ActionBase):
             report = fleet.report_of(self._hosts(options, task_vars, now), now, VERSION)
         except earlier.EarlierError as error:
             raise AnsibleActionFail(str(error)) from error
+        local = self._connection.transport == "local"
+        dest = _started_in(options["dest"]) if local else options["dest"]
         folder = tempfile.mkdtemp(dir=constants.DEFAULT_LOCAL_TMP)
         try:
             files = render.write(report, options["formats"], Path(folder))
-            copied = self._copy(folder, options["dest"], task_vars)
+            copied = self._copy(folder, dest, task_vars)
         finally:
             shutil.rmtree(folder)
         if copied.get("failed"):
             return copied
-        paths = [str(Path(options["dest"]) / name) for name in files]
+        paths = [str(Path(dest) / name) for name in files]
         return {
             "changed": copied.get("changed", False),
             "files": paths,
@@ -64,7 +67,7 @@ class ActionModule(ActionBase):
 
     def _hosts(self, options, task_vars, now) -> Iterator[dict]:
         for path in options["inputs"]:
-            yield from earlier.hosts_in(path)
+            yield from earlier.hosts_in(_started_in(path))
         names = options["hosts"]
         for name in task_vars["ansible_play_hosts_all"] if names is None else names:
             yield fleet.host_of(name, task_vars["hostvars"].raw_get(name), now)
@@ -87,3 +90,8 @@ class ActionModule(ActionBase):
             shared_loader_obj=self._shared_loader_obj,
         )
         return copy.run(task_vars=task_vars)
+
+
+def _started_in(path: str) -> str:
+    """Return a path as whoever started Ansible means it, who by now is in a playbook's folder."""
+    return os.path.join(os.environ.get("PWD") or os.getcwd(), path)

@@ -37,6 +37,7 @@ options:
   dest:
     description:
       - The folder in which the report is written. It is made where it is not there.
+      - A relative one is below the folder in which Ansible was started, as are O(inputs).
     type: path
     required: true
   formats:

@@ -99,7 +99,8 @@ SPDX-License-Identifier: GPL-3.0-or-later
   const reached = (row) => {
     const words = { asleep: "asleep", awake: "awake", "in-use": "in use by", unknown: "unknown" }[STATES[row.state]];
     const seen = text(row.reached);
-    return dotted(row.state, seen && seen !== "?" ? `${words} ${seen}` : words);
+    const cell = dotted(row.state, seen && seen !== "?" ? `${words} ${seen}` : words);
+    return words === "in use by" ? cell : [line(...cell)];
   };
   const awake = (row) =>
     row.share < 0 ? [] : [line(bar([["awake", row.share]], "bar share", `awake ${percent(row.share)} of the time`), ` ${percent(row.share)}`)];
@@ -129,7 +130,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
       ["Devices", (row) => row.number, (row) => [String(row.number)], false],
       ["States", (row) => row.states[1] / (row.number || 1), mixture, false],
       ["Helper", (row) => row.helper, (row) => [text(row.helper)], true],
-      ["Unopened devices", (row) => row.idle, (row) => [text(row.idle)], true],
+      ["Unopened", (row) => row.idle, (row) => [text(row.idle)], true],
       ["Kernel", (row) => row.kernel, (row) => (row.kernel ? [line(text(row.kernel))] : []), true],
       ["Drift", (row) => row.grave, (row) => badges(row.all), false],
     ],

@@ -195,8 +195,14 @@ def report(**hosts: Document) -> Document:
 
 def fleet(hosts: int, devices: int = 16) -> Iterator[Document]:
     """Yield the hosts of a fleet as one finds them: most are well, some are not."""
+    for name, variables in variables_of(hosts, devices):
+        yield host_of(name, variables, NOW)
+
+
+def variables_of(hosts: int, devices: int = 16) -> Iterator[tuple[str, Document]]:
+    """Yield what the controller has of each host of such a fleet after it was looked at."""
     for number in range(hosts):
-        yield host_of(f"hv{number:05}.example.net", _host(number, devices), NOW)
+        yield f"hv{number:05}.example.net", _host(number, devices)
 
 
 def _host(number: int, devices: int) -> Document:
