@@ -29,8 +29,8 @@ PAGE_SECONDS = 3
 
 def measure(collections: Path, folder: Path) -> list[Finding]:
     """Write the reports of three fleets, and open the page of the smallest one."""
-    sizes = (PAGE, SMALL, LARGE)
-    _, small, large = (_in_a_process(hosts, collections, folder) for hosts in sizes)
+    _in_a_process(PAGE, collections, folder)
+    small, large = (_in_a_process(hosts, collections, folder) for hosts in (SMALL, LARGE))
     fleet = f"{LARGE:,} hosts, {DEVICES} devices each"
     ratio = large["seconds"] / (small["seconds"] * LARGE / SMALL)
     times = f"{large['seconds']:.1f} s / {LARGE // SMALL} x {small['seconds']:.1f} s"

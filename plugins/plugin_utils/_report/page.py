@@ -35,11 +35,11 @@ class Segment(NamedTuple):
     length: float
 
 
-def bar(numbers: Mapping[str, int], names: Iterable[str]) -> list[Segment]:
+def segments_of(numbers: Mapping[str, int], names: Iterable[str]) -> list[Segment]:
     """Return a bar of these numbers, in which nothing that is there is too thin to be seen."""
     present = [(name, numbers[name]) for name in names if numbers[name]]
-    total = sum(number for _, number in present)
-    widths = [max(BAR, 100 * number / total) for _, number in present]
+    total = sum(number for _name, number in present)
+    widths = [max(BAR, 100 * number / total) for _name, number in present]
     scale = 100 / sum(widths) if widths else 0
     segments, start = [], 0.0
     for (name, number), width in zip(present, widths):

@@ -41,8 +41,10 @@ def write_html(report: Document, path: Path) -> None:
         path,
         report=report,
         verdict=page.verdict(summary["hosts"]),
-        host_bar=page.bar(summary["hosts"], ("as_declared", "drift", "unknown")),
-        device_bar=page.bar(summary["devices"], [state.replace("-", "_") for state in STATES]),
+        host_bar=page.segments_of(summary["hosts"], ("as_declared", "drift", "unknown")),
+        device_bar=page.segments_of(
+            summary["devices"], [state.replace("-", "_") for state in STATES]
+        ),
         wrong=[group for group in found if page.grave(group)],
         aside=[group for group in found if not page.grave(group)],
         data=Markup(page.packed(report)),

@@ -63,10 +63,12 @@ def evil():
 
 def test_markup_in_names_is_text_on_the_page(evil, tmp_path):
     elements = Elements(written(evil, "html", tmp_path))
-    tags = [tag for tag, _ in elements.found]
+    tags = [tag for tag, _attributes in elements.found]
     assert tags.count("script") == 2
     assert "img" not in tags
-    assert not [name for _, attributes in elements.found for name in attributes if name[:2] == "on"]
+    assert not [
+        name for _tag, attributes in elements.found for name in attributes if name[:2] == "on"
+    ]
 
 
 def test_markup_in_names_is_text_in_junit(evil, tmp_path):
@@ -140,13 +142,13 @@ def test_the_whole_report_is_one_sentence(numbers, words):
 
 
 def test_a_single_device_of_many_thousand_can_be_seen_in_a_bar():
-    segments = page.bar({"asleep": 99_999, "awake": 1}, ("asleep", "awake"))
+    segments = page.segments_of({"asleep": 99_999, "awake": 1}, ("asleep", "awake"))
     assert segments[1].length > 1
     assert sum(segment.length for segment in segments) == pytest.approx(100, abs=0.01)
 
 
 def test_the_bar_of_nothing_is_empty():
-    assert page.bar({"asleep": 0}, ("asleep",)) == []
+    assert page.segments_of({"asleep": 0}, ("asleep",)) == []
 
 
 def test_junit_counts_a_case_for_each_host_and_device(tmp_path):
