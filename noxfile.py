@@ -31,6 +31,7 @@ CORES = machine.cores(PYTHONS)
 OLDEST, NEWEST = min(CORES), max(CORES)
 PYTHON = str(CORES[NEWEST])
 PROGRAM = "plugins/module_utils/vfio_power"
+REPORT = "plugins/plugin_utils/_report"
 FLOOR = ".".join(map(str, machine.FLOOR))
 
 # How often the soak repeats what unit tests do once.
@@ -85,9 +86,10 @@ def is_shell(file: Path) -> bool:
 
 @nox.session(python=PYTHON, tags=CHECKS)
 def types(session: nox.Session) -> None:
-    """The program, strictly typed, as Python 3.9 reads it; and the tools around it."""
+    """The program and the report, strictly typed, as Python 3.9 reads it; and the tools around."""
     install(session, "mypy", "nox")
     session.run("mypy", PROGRAM)
+    session.run("mypy", REPORT)
     around = ["--python-version", "3.11", "--explicit-package-bases"]
     session.run("mypy", *around, "noxfile.py", "tools")
 

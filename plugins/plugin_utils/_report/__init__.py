@@ -11,6 +11,7 @@ Each file imports only from those above it.
     excerpt   a host's answer, and what is kept of it
     fleet     hosts in, the whole report out: merged, judged, counted
     earlier   reports that other runs have written
-    page      what the templates are given
+    tables    the data that the script of the page draws from
+    page      what else the page is given
     render    templates and files
 """

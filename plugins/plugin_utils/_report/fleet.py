@@ -89,7 +89,7 @@ def with_drift(row: Document, found: Iterable[Mapping[str, object]]) -> Document
 
 def _same(one: Document, other: Document) -> bool:
     # Of a device each code is told once. Of a host there may be several rules with one.
-    return one["code"] == other["code"] and one["message"][:40] == other["message"][:40]
+    return (one["code"], one["message"][:40]) == (other["code"], other["message"][:40])
 
 
 def judged(name: str, row: Document) -> Document:

@@ -15,7 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import page
+from . import page, tables
 from .codes import DRIFT, EXCUSED, UNKNOWN
 from .rows import STATES
 from .values import Document
@@ -47,7 +47,7 @@ def write_html(report: Document, path: Path) -> None:
         ),
         wrong=[group for group in found if page.grave(group)],
         aside=[group for group in found if not page.grave(group)],
-        data=Markup(page.packed(report)),
+        data=Markup(tables.packed(report)),
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),

@@ -16,7 +16,6 @@ from .codes import SEVERITIES, UNKNOWN
 from .values import Clean, Document, flag, items, mapping, record, several, share, text, whole
 
 KIBIBYTE = 1024
-MANY = 100_000  # devices or differences; more than any host has
 
 ASLEEP, AWAKE, IN_USE, NOT_KNOWN = "asleep", "awake", "in-use", "unknown"
 STATES = (ASLEEP, AWAKE, IN_USE, NOT_KNOWN)
@@ -46,7 +45,7 @@ DEVICE: Mapping[str, Clean] = {
     "runtime_status": text(10),
 }
 # These are left out where there is nothing to say.
-NOTHING = (None, "", [])
+NOTHING: tuple[object, ...] = (None, "", [])
 ON_OCCASION: Mapping[str, Clean] = {
     "reserve": lambda value: flag(value) or None,
     "expect": text(6),

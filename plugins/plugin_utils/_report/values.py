@@ -46,8 +46,9 @@ def flag(value: object) -> Optional[bool]:
 
 def whole(value: object) -> Optional[int]:
     """Return a number that counts or names something."""
-    number = isinstance(value, int) and not isinstance(value, bool)
-    return int(value) if number and 0 <= value <= EXACT else None  # type: ignore[call-overload]
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return int(value) if 0 <= value <= EXACT else None
 
 
 def share(value: object) -> Optional[float]:
