@@ -87,6 +87,7 @@ def test_an_unreachable_host_is_among_the_hosts_and_unknown(page):
     page.click("[data-code=unreachable]")
     assert set(page.column("Stands")) == {"unknown"}
     assert "hv00005.example.net" in page.column("Host")
+    assert set(page.column("Devices")) == {"?"}
 
 
 def test_a_click_on_a_column_sorts_and_a_second_one_turns_it_round(page):

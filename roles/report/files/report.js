@@ -127,10 +127,10 @@ SPDX-License-Identifier: GPL-3.0-or-later
     hosts: [
       ["Host", (row) => row.host, (row) => [unfold(row), make("span", {}, text(row.host))], true],
       ["Stands", (row) => -row.grave, (row) => [make("span", { class: `badge ${["ok", "drift", "unknown"][row.status]}` }, standing(row))], false],
-      ["Devices", (row) => row.number, (row) => [String(row.number)], false],
+      ["Devices", (row) => row.number, (row) => [row.number || STATUSES[row.status] !== "unknown" ? String(row.number) : "?"], false],
       ["States", (row) => row.states[1] / (row.number || 1), mixture, false],
       ["Helper", (row) => row.helper, (row) => [text(row.helper)], true],
-      ["Unopened", (row) => row.idle, (row) => [text(row.idle)], true],
+      ["Unopened", (row) => row.idle, (row) => [line(text(row.idle))], true],
       ["Kernel", (row) => row.kernel, (row) => (row.kernel ? [line(text(row.kernel))] : []), true],
       ["Drift", (row) => row.grave, (row) => badges(row.all), false],
     ],
