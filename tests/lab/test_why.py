@@ -121,9 +121,9 @@ def test_d3cold_that_is_not_allowed_is_told_and_the_best_state_stays(main: Manag
 def test_a_sibling_without_a_driver_keeps_the_port_up_until_the_hint_is_followed(
     main: ManagedHost,
 ) -> None:
-    main.put_back([*main_rules(main), rule(main, "dual0", mode="entry")])
     (port,) = main.ports(*BOTH)
     with on_driver(main, "dual1", "none"):
+        main.put_back([*main_rules(main), rule(main, "dual0", mode="entry")])
         main.reaches("dual0", "D3hot")
         told = why(main, "dual0")
         assert told["best"] == "D3cold"
