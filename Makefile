@@ -19,10 +19,10 @@ help: ## Say what each word does
 demo: $(ANSIBLE)/bin/ansible-playbook ## Show the main job on a virtual host (ARGS: --keep leaves it running)
 	@$(ANSIBLE)/bin/python -B -m tests.lab.demo $(ARGS)
 
-test: $(NOX) ## Run every check and test there is
+test: $(NOX) browser ## Run every check and test there is
 	@$(RUNNER)/bin/python tools/checks.py $(NOX)
 
-checks: $(NOX) ## Run all of these that need no virtual host
+checks: $(NOX) browser ## Run all of these that need no virtual host
 	@$(RUNNER)/bin/python tools/checks.py $(NOX) checks
 
 lint: $(NOX) ## Check style and likely mistakes: ruff, yamllint, shellcheck, ansible-lint, licences
@@ -46,6 +46,9 @@ integration: $(NOX) ## Run the integration tests that need no device
 docs: $(NOX) ## Check the documentation and the changelog
 	@$(SESSION) docs changelog
 
+report: $(NOX) browser ## Look at the report's page with a real browser (ARGS: words for pytest)
+	@$(SESSION) report -- $(ARGS)
+
 build: $(NOX) ## Build the collection, install it somewhere and let Ansible list it
 	@$(SESSION) build
 
@@ -68,6 +71,10 @@ distclean: clean ## Remove the cache as well: environments, copies, images
 packages:
 	@tools/packages
 
+# Before the lanes start: two of them must not run apt-get at the same time.
+browser:
+	@tools/packages chromium chromium-driver
+
 $(NOX): tools/constraints.txt | packages
 	@$(PYTHON) -m venv '$(RUNNER)'
 	@$(RUNNER)/bin/python -m pip install --quiet --constraint tools/constraints.txt nox
@@ -80,4 +87,4 @@ $(ANSIBLE)/bin/ansible-playbook:
 	@$(PYTHON) -m venv '$(ANSIBLE)'
 	@$(ANSIBLE)/bin/python -m pip install -qq --disable-pip-version-check ansible-core
 
-.PHONY: packages help demo test checks lint format types unit sanity integration docs build lab-tests soak bench clean distclean
+.PHONY: packages browser help demo test checks lint format types unit sanity integration docs report build lab-tests soak bench clean distclean

@@ -31,6 +31,7 @@ CORES = machine.cores(PYTHONS)
 OLDEST, NEWEST = min(CORES), max(CORES)
 PYTHON = str(CORES[NEWEST])
 PROGRAM = "plugins/module_utils/vfio_power"
+REPORT = "plugins/plugin_utils/_report"
 FLOOR = ".".join(map(str, machine.FLOOR))
 
 # How often the soak repeats what unit tests do once.
@@ -85,9 +86,10 @@ def is_shell(file: Path) -> bool:
 
 @nox.session(python=PYTHON, tags=CHECKS)
 def types(session: nox.Session) -> None:
-    """The program, strictly typed, as Python 3.9 reads it; and the tools around it."""
+    """The program and the report, strictly typed, as Python 3.9 reads it; and the tools around."""
     install(session, "mypy", "nox")
     session.run("mypy", PROGRAM)
+    session.run("mypy", REPORT)
     around = ["--python-version", "3.11", "--explicit-package-bases"]
     session.run("mypy", *around, "noxfile.py", "tools")
 
@@ -153,6 +155,22 @@ def build(session: nox.Session) -> None:
     with ansible.installed_collection(session, "checks") as place:
         env = {"ANSIBLE_COLLECTIONS_PATH": str(place)}
         session.run("ansible-doc", "--list", "vfio.power", env=env)
+
+
+@nox.session(python=PYTHON, tags=CHECKS)
+def report(session: nox.Session) -> None:
+    """The report's page in a real browser, its JSON and its JUnit by their schemas."""
+    session.run("tools/packages", "chromium", "chromium-driver", external=True)
+    install(session, core(NEWEST), "pytest", "selenium", "jsonschema", "xmlschema")
+    pytest = ["-m", "pytest", "-v", "-c", "/dev/null", "--rootdir", ".", "-p", "no:cacheprovider"]
+    words = session.posargs or ["tests/report"]
+    with ansible.collection(session) as env:
+        env |= {
+            "PYTHONPATH": env["ANSIBLE_COLLECTIONS_PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "VFIO_POWER_PICTURES": str(machine.cache() / "report-pictures"),
+        }
+        session.run("python", *pytest, "--import-mode=importlib", *words, env=env)
 
 
 def ansible_test(kind: str, release: str, *options: str) -> Run:
@@ -279,5 +297,6 @@ def in_lab(session: nox.Session, *words: str, **env: str) -> None:
 @nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Speed and memory against their bounds."""
-    install(session, core(NEWEST))
+    session.run("tools/packages", "chromium", "chromium-driver", external=True)
+    install(session, core(NEWEST), "selenium")
     in_lab(session, "-m", "benchmarks", *session.posargs)

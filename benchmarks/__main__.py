@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command `make bench`: speed and memory on a virtual host with 96 devices, against bounds.
 
-Every time is a part of a ratio whose other part was measured in the same run, because a number
-of seconds says more about the machine than about the program.
+Every time on that host is a part of a ratio whose other part was measured in the same run, because
+a number of seconds says more about the machine than about the program. The report of a fleet is
+measured too, without any host.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 from tests.lab import base, collection
 from tests.lab.cli import signals_unwind
@@ -19,7 +22,7 @@ from tests.lab.host import Lab
 from tests.lab.managed import ManagedHost
 from tests.lab.progress import LabError, Progress
 
-from . import idle, opening, unchanged
+from . import idle, opening, report, unchanged
 from .findings import Finding, table
 
 # In this order: the second wants what the first leaves open.
@@ -33,10 +36,13 @@ BENCHMARKS = (
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("make bench", description=__doc__.splitlines()[0])
     parser.add_argument("--debian", choices=base.RELEASES, default="13", help="of the virtual host")
+    parser.add_argument("--report", action="store_true", help="only the report, without a host")
     options = parser.parse_args(arguments)
+    progress = Progress()
     try:
         with signals_unwind():
-            findings = _measure(options.debian, Progress())
+            findings = _measure_report(progress)
+            findings += [] if options.report else _measure(options.debian, progress)
     except (LabError, AssertionError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -45,6 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     sys.stdout.write(table(findings) + "\n")
     return 0 if all(finding.kept for finding in findings) else 1
+
+
+def _measure_report(progress: Progress) -> list[Finding]:
+    with tempfile.TemporaryDirectory(prefix="vfio-power-") as folder:
+        with progress.step("build and install the collection"):
+            collections = collection.install(Path(folder) / "collections")
+        with progress.step("write reports of fleets, and open one in a browser"):
+            return report.measure(collections, Path(folder))
 
 
 def _measure(debian: str, progress: Progress) -> list[Finding]:

@@ -87,6 +87,9 @@ def travels_along() -> tuple[ModuleType, ...]:
         watch,
         wording,
     )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli import (
+        why as cli_why,
+    )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold import (
         asks,
         bars,
@@ -118,6 +121,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         deadlines,
         documents,
         drift,
+        drift_around,
         drift_card,
         drift_case,
         drift_hold,
@@ -135,15 +139,23 @@ def travels_along() -> tuple[ModuleType, ...]:
         parse_values,
         plan,
         policy,
+        position,
         quirks,
         reentry,
         refusal,
         resolve,
+        rivals,
         select,
         strict_json,
+        udev_rules,
         units,
         varlink,
+        why_awake,
+        why_not_deeper,
         wire,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think import (
+        why as think_why,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import (
         backends,
@@ -155,6 +167,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         fdstore,
         files,
         graces,
+        guests,
         helper,
         judging,
         kernel,
@@ -165,6 +178,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         notify,
         openers,
         peer,
+        positions,
         records,
         refusals,
         sealed,
@@ -176,6 +190,9 @@ def travels_along() -> tuple[ModuleType, ...]:
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import (
         quirks as touch_quirks,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import (
+        rivals as touch_rivals,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.uapi import (
         ioctl,
@@ -209,12 +226,16 @@ def travels_along() -> tuple[ModuleType, ...]:
         mode,
         quirk,
         report,
+        rival,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
         holder as words_holder,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
         version as words_version,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words import (
+        why as words_why,
     )
 
     return (
@@ -240,6 +261,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         version,
         watch,
         wording,
+        cli_why,
         asks,
         bars,
         calls,
@@ -266,6 +288,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         deadlines,
         documents,
         drift,
+        drift_around,
         drift_card,
         drift_case,
         drift_hold,
@@ -283,14 +306,20 @@ def travels_along() -> tuple[ModuleType, ...]:
         parse_values,
         plan,
         policy,
+        position,
         quirks,
         reentry,
         refusal,
         resolve,
+        rivals,
         select,
         strict_json,
+        udev_rules,
         units,
         varlink,
+        think_why,
+        why_awake,
+        why_not_deeper,
         wire,
         backends,
         client,
@@ -301,6 +330,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         fdstore,
         files,
         graces,
+        guests,
         helper,
         judging,
         kernel,
@@ -311,9 +341,11 @@ def travels_along() -> tuple[ModuleType, ...]:
         notify,
         openers,
         peer,
+        positions,
         touch_quirks,
         records,
         refusals,
+        touch_rivals,
         sealed,
         standby,
         store,
@@ -348,5 +380,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         mode,
         quirk,
         report,
+        rival,
         words_version,
+        words_why,
     )

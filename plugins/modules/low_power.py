@@ -352,7 +352,17 @@ drift:
       type: str
       sample: "0000:65:00.0"
     code:
-      description: The kind of drift, for programs.
+      description:
+        - The kind of drift, for programs. Each is explained in C(docs/drift.md) of this collection.
+        - "Of severity V(drift): V(helper-down), V(api-mismatch), V(device-missing),
+          V(identity-changed), V(not-bound), V(group-not-viable), V(unsupported),
+          V(kernel-refused), V(node-denied), V(mode-mismatch), V(runtime-pm-forbidden),
+          V(not-suspended), V(not-as-expected), V(wake-storm), V(stuck), V(power-error),
+          V(quarantined), V(set-incomplete), V(undeclared-hold), V(count-mismatch),
+          V(state-damaged)."
+        - "Of severity V(excused): V(leased), V(busy), V(paused), V(awake-by-quirk)."
+        - "Of severity V(info): V(waiting), V(d3cold-blocked), V(no-power-management),
+          V(rival-policy), V(helper-outdated), V(not-kept), V(hold-saves-nothing)."
       returned: always
       type: str
       sample: not-suspended
@@ -371,8 +381,7 @@ drift:
       description: The next step, or an empty text.
       returned: always
       type: str
-      sample: >-
-        Look what uses it or holds it awake: an access from the host, enabled VFs, its port
+      sample: "Look what uses it or holds it awake: vfio-powerctl why 0000:65:00.0"
 devices:
   description: The devices of this list and those that were let go, in bus order.
   returned: when nothing was refused

@@ -11,8 +11,8 @@ short_description: Look at the power state of PCI devices that are passed throug
 version_added: 0.1.0
 description:
   - Says for each device what is declared, whether the helper holds it, which mode is engaged in
-    the kernel, in which state it was seen, how often it was woken, who has it open, and what of
-    that is not as declared.
+    the kernel, in which state it was seen, how often it was woken, who has it open, what of that
+    is not as declared, and why it is awake or not deeper asleep.
   - Looking never touches. Nothing is opened, reset or woken; only files are read that the kernel
     answers from memory.
   - Does not start a helper that is stopped, and works where none is installed. Works without root
@@ -79,6 +79,13 @@ EXAMPLES = r"""
   vars:
     asleep: "{{ seen.devices | selectattr('runtime_status', 'equalto', 'suspended') }}"
 
+- name: Say what keeps devices awake, or from D3cold
+  ansible.builtin.debug:
+    msg: "{{ reasons | map(attribute='message') }}"
+  vars:
+    known: "{{ seen.devices | map(attribute='why') | select }}"
+    reasons: "{{ (known | map(attribute='awake') + known | map(attribute='not_deeper')) | flatten }}"
+
 - name: Look at the display controllers that are not as declared
   vfio.power.low_power_info:
     devices:
@@ -121,6 +128,45 @@ host:
       returned: always
       type: bool
       sample: true
+    rivals:
+      description:
+        - The lines by which others decide about the sleep of the shown devices, and where
+          C(disable_idle_d3) is set.
+      returned: always
+      type: list
+      elements: dict
+      contains: &rival
+        tool:
+          description: V(udev), V(TLP), V(powertop), V(TuneD), V(modprobe.d), or V(kernel) for the
+            kernel command line.
+          returned: always
+          type: str
+          sample: udev
+        file:
+          description: The file.
+          returned: always
+          type: str
+          sample: /etc/udev/rules.d/80-gpu.rules
+        line:
+          description: The line in it.
+          returned: always
+          type: int
+          sample: 3
+        attribute:
+          description: What is written, V(power/control), V(d3cold_allowed) or V(disable_idle_d3).
+          returned: always
+          type: str
+          sample: power/control
+        value:
+          description: The value, empty where the line does not say it.
+          returned: always
+          type: str
+          sample: "on"
+        enabled:
+          description: Whether the tool's service is enabled. V(true) where it has none.
+          returned: always
+          type: bool
+          sample: true
 helper:
   description: The helper.
   returned: success
@@ -323,13 +369,17 @@ devices:
           type: float
           sample: 0.0
     opened_by:
-      description: The processes that have it open, other than the helper. Seen by root only.
+      description:
+        - The processes that have it open, other than the helper. Seen by root only.
+        - The guest is its name as libvirt, Proxmox VE or QEMU have it, or null. Nothing else is told of
+          a process.
       returned: always
       type: list
       elements: dict
       sample:
         - pid: 812
           command: qemu-system-x86
+          guest: web
     lease:
       description: To whom it is lent.
       returned: always
@@ -373,6 +423,126 @@ devices:
           returned: always
           type: str
           sample: the cover letter of the kernel's low-power features (2022-07-19, A. Sahu, NVIDIA)
+    why:
+      description:
+        - Why it is awake, why it is not deeper asleep, and what is around it, from sysfs, C(/proc)
+          and the files of other tools. The reasons are explained in C(docs/drift.md).
+        - Null where it is not on the bus.
+      returned: always
+      type: dict
+      contains:
+        best:
+          description: The deepest state that hardware, firmware and kernel leave open, whatever
+            keeps it from there now, V(D0), V(D3hot) or V(D3cold). Null where nobody can tell.
+          returned: always
+          type: str
+          sample: D3cold
+        awake:
+          description: What keeps it awake. Empty where it is not awake.
+          returned: always
+          type: list
+          elements: dict
+          contains: &reason
+            code:
+              description: The kind of reason, for programs.
+              returned: always
+              type: str
+              sample: control-on
+            address:
+              description: The device or port that it is about.
+              returned: always
+              type: str
+              sample: "0000:65:00.0"
+            message:
+              description: One sentence with the facts.
+              returned: always
+              type: str
+              sample: "power/control of 0000:65:00.0 reads on: it must not be suspended"
+            hint:
+              description: The next step.
+              returned: always
+              type: str
+              sample: "To let it sleep: echo auto > /sys/bus/pci/devices/0000:65:00.0/power/control"
+        not_deeper:
+          description: What is between it and D3cold. Empty where it is there.
+          returned: always
+          type: list
+          elements: dict
+          contains: *reason
+        ports:
+          description: The ports above it, from its root port down.
+          returned: always
+          type: list
+          elements: dict
+          contains: &node
+            address:
+              description: Where it is.
+              returned: always
+              type: str
+              sample: "0000:00:01.0"
+            driver:
+              description: The driver it is bound to, or null.
+              returned: always
+              type: str
+              sample: pcieport
+            power_state:
+              description: Its power state as it was seen.
+              returned: always
+              type: str
+              sample: D0
+            runtime_status:
+              description: The state of runtime power management as it was seen.
+              returned: always
+              type: str
+              sample: active
+            control:
+              description: V(auto) where it may be suspended, V(on) where it must not.
+              returned: always
+              type: str
+              sample: auto
+            d3cold_allowed:
+              description: Whether the kernel may choose D3cold for it. Null where nobody says so.
+              returned: always
+              type: bool
+              sample: true
+            platform_power:
+              description: Whether ACPI can cut its power.
+              returned: always
+              type: bool
+              sample: true
+            may_sleep:
+              description: Of a port, whether the kernel lets it sleep at all. Null where nobody says
+                so.
+              returned: always
+              type: bool
+              sample: true
+            hotplug:
+              description: Of a port, whether cards can be plugged in below it while the host runs.
+              returned: always
+              type: bool
+              sample: false
+            virtual_functions:
+              description: How many virtual functions it has.
+              returned: always
+              type: int
+              sample: 0
+        device:
+          description: The device itself, likewise.
+          returned: always
+          type: dict
+          contains: *node
+        siblings:
+          description: All other devices below the same ports, likewise.
+          returned: always
+          type: list
+          elements: dict
+          contains: *node
+        rivals:
+          description: The lines by which others decide about its sleep.
+          returned: always
+          type: list
+          elements: dict
+          contains: *rival
     drift:
       description:
         - What of it is not as declared. The keys are those of RV(drift) without the address.
@@ -392,7 +562,17 @@ drift:
       type: str
       sample: "0000:65:00.0"
     code:
-      description: The kind of drift, for programs.
+      description:
+        - The kind of drift, for programs. Each is explained in C(docs/drift.md) of this collection.
+        - "Of severity V(drift): V(helper-down), V(api-mismatch), V(device-missing),
+          V(identity-changed), V(not-bound), V(group-not-viable), V(unsupported),
+          V(kernel-refused), V(node-denied), V(mode-mismatch), V(runtime-pm-forbidden),
+          V(not-suspended), V(not-as-expected), V(wake-storm), V(stuck), V(power-error),
+          V(quarantined), V(set-incomplete), V(undeclared-hold), V(count-mismatch),
+          V(state-damaged)."
+        - "Of severity V(excused): V(leased), V(busy), V(paused), V(awake-by-quirk)."
+        - "Of severity V(info): V(waiting), V(d3cold-blocked), V(no-power-management),
+          V(rival-policy), V(helper-outdated), V(not-kept), V(hold-saves-nothing)."
       returned: always
       type: str
       sample: not-bound

@@ -17,9 +17,16 @@ _QEMU = (
 )
 
 
-def start_guest(host: ManagedHost, card: str) -> str:
-    """Start a guest with a card; return what QEMU complained of, or an empty string."""
-    command = _QEMU.format(address=host.address(card))
+LIBVIRT = r"systemd-run --quiet --scope --slice=machine.slice --unit='machine-qemu\x2d1\x2d{}'"
+"""Runs a guest of that name in a control group as libvirt does."""
+
+
+def start_guest(host: ManagedHost, card: str, within: str = "", more: str = "") -> str:
+    """Start a guest with a card; return what QEMU complained of, or an empty string.
+
+    ``within`` is a command to run it by, ``more`` are arguments of QEMU.
+    """
+    command = f"{within} {_QEMU.format(address=host.address(card))} {more}"
     done = host.lab.ssh(command, check=False)
     return done.stderr + done.stdout if done.returncode else ""
 
@@ -32,9 +39,9 @@ def stop_guest(host: ManagedHost) -> None:
 
 
 @contextmanager
-def guest(host: ManagedHost, card: str) -> Iterator[None]:
+def guest(host: ManagedHost, card: str, within: str = "", more: str = "") -> Iterator[None]:
     """Run a guest that has the card for the length of a block."""
-    complaint = start_guest(host, card)
+    complaint = start_guest(host, card, within, more)
     try:
         assert not complaint, complaint
         assert host.held_by(card) == {"qemu-system-x86"}

@@ -196,6 +196,7 @@ class ManagedHost(Outside):
             "ANSIBLE_HOME": str(self.lab.folder / "ansible"),
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_NOCOLOR": "1",
+            "PWD": str(self.lab.folder),  # where the report goes
         }
         return subprocess.run(
             [str(word) for word in command],

@@ -40,7 +40,7 @@ _vfio_powerctl() {
     fi
     last=${words[${#words[@]} - 1]}
     if ((${#words[@]} < 2)); then
-        _vfio_powerctl_reply "$typed" "list show watch release reclaim rearm clear pause resume version --help"
+        _vfio_powerctl_reply "$typed" "list show why watch release reclaim rearm clear pause resume version --help"
         return
     fi
     case $last in
@@ -48,7 +48,7 @@ _vfio_powerctl() {
     esac
     case ${words[1]} in
         list) options="--json --check --help" ;;
-        show) options="--json --check --help" ;;
+        show | why) options="--json --check --help" ;;
         release) options="--all --holder --ttl --json --help" ;;
         reclaim) options="--holder --json --help" ;;
         rearm | clear | watch | pause | resume | version) options="--json --help" ;;

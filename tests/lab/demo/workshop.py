@@ -118,6 +118,7 @@ class Workshop:
         return {
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_HOME": str(self.lab.folder / "ansible"),
+            "PWD": str(self.example),  # where the report goes
         }
 
     def _full_environment(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from ..touch.look import SETTLE, look
 from ..touch.manager import Manager, standing
 from ..touch.quirks import Loaded as KnownBad
 from ..touch.quirks import load as load_quirks
+from ..touch.rivals import load as load_policies
 from ..touch.store import FOLDER, Loaded, Store
 from ..touch.sysfs import Sysfs
 from ..touch.udev import described, named
@@ -24,6 +25,7 @@ from ..words.address import PciAddress
 from ..words.declaration import Declaration, Selector
 from ..words.errors import VfioPowerError
 from ..words.facts import Facts
+from ..words.rival import PolicyFile
 
 Devices = dict[PciAddress, Facts]
 
@@ -43,6 +45,7 @@ class Ground(NamedTuple):
     ticks: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     known_bad: Callable[[], KnownBad] = load_quirks
+    policies: Callable[[], tuple[PolicyFile, ...]] = load_policies
     manager: Manager = standing
 
     def look(
@@ -53,10 +56,12 @@ class Ground(NamedTuple):
         besides: Optional[Collection[PciAddress]] = None,
         *,
         may_start: bool = False,
+        explaining: bool = False,
     ) -> HostView:
         """Take a picture of the host; with ``loaded``, as if that were what is stored.
 
-        ``may_start``: a helper that is stopped is started by being asked.
+        ``may_start``: a helper that is stopped is started by being asked. ``explaining``: every
+        device is explained, also one that is as declared.
         """
         return look(
             self.client,
@@ -72,8 +77,10 @@ class Ground(NamedTuple):
             now=self.clock(),
             settle=settle,
             known_bad=self.known_bad,
+            policies=self.policies,
             manager=self.manager,
             may_start=may_start,
+            explaining=explaining,
         )
 
     def need_udev(self, declaration: Declaration) -> None:

@@ -28,7 +28,7 @@ def ask(question: Question, ground: Optional[Ground] = None) -> Answer:
     selectors = parse_selectors(question.devices, "devices", timeout=question.timeout)
     ground = ground or Ground(Client(timeout=question.timeout))
     ground.need_udev(Declaration(exclude=selectors))
-    view = ground.look(selectors=selectors)
+    view = ground.look(selectors=selectors, explaining=True)
     shown = [device for device in view.devices if device.drifted or not question.drift_only]
     drift = drift_rows(None, view.drift)
     for device in view.devices:

@@ -15,7 +15,7 @@ from ..touch.udev import described
 from ..words.address import PciAddress
 from ..words.errors import HelperUnreachable, VfioPowerError
 from ..words.holder import parse_holder
-from . import lend, listing, pause, rearm, show, version, watch
+from . import lend, listing, pause, rearm, show, version, watch, why
 from .paint import Paint, wanted
 from .stage import DONE, REFUSED, UNREACHABLE, Stage, Surroundings
 
@@ -99,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     showing = word("show", show.run, "Print all that is known of one device")
     showing.add_argument("address", metavar="ADDRESS", type=_address)
     _add_check(showing)
+    asking = word("why", why.run, "Print why a device is awake, or not deeper asleep")
+    asking.add_argument("address", metavar="ADDRESS", type=_address)
+    _add_check(asking)
     word("watch", watch.run, "Print what happens to the devices, until Ctrl-C")
     releasing = word("release", lend.release, "Let devices go, and give them to a holder")
     releasing.add_argument("addresses", metavar="ADDRESS", nargs="*", type=_address)

@@ -20,9 +20,16 @@ from .stage import DONE, REFUSED, Stage
 
 LABEL = 11
 
+Lines = Callable[[Stage, DeviceView, HostView], Iterator[str]]
+
 
 def run(stage: Stage, options: Namespace) -> int:
     """Print one device, or the same as JSON."""
+    return run_with(stage, options, lines)
+
+
+def run_with(stage: Stage, options: Namespace, lines: Lines) -> int:
+    """Print some lines about one device, or all of it as JSON."""
     view = stage.around.look((options.address,))
     device = view.device(options.address)
     if device is None or (device.facts is None and device.known is None and device.hold is None):

@@ -4,7 +4,8 @@
 """Declared against seen, for one device: what differs, why, and what to do about it.
 
 Each check returns the drift it finds, or None. The first that speaks names the
-cause; what comes after it would only repeat the consequences, and is not asked.
+cause; what comes after it would only repeat the consequences, and is not asked. What is
+of interest whatever the cause stands aside of them.
 The host as a whole is judged in drift_host.py.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from typing import Callable, Optional
 
 from ..words.report import Drift
-from . import drift_card, drift_hold, drift_power
+from . import drift_around, drift_card, drift_hold, drift_power
 from .codes import CODES, drifted
 from .drift_case import ABSENT, DOWN, RUNNING, STOPPED, Case, reached
 from .drift_host import HostCase, judge_host
@@ -58,7 +59,13 @@ AS_DECLARED: Sequence[Check] = (
 AS_EXPECTED: Sequence[Check] = (
     drift_power.no_power_management,
     drift_power.not_suspended,
+    drift_around.d3cold_blocked,
     drift_power.not_as_expected,
+)
+ASIDE: Sequence[Check] = (
+    drift_around.set_incomplete,
+    drift_around.rival_policy,
+    drift_power.hold_saves_nothing,
 )
 
 
@@ -69,8 +76,8 @@ def judge(case: Case) -> list[Drift]:
         cause = _first(AS_DECLARED, case)
         if cause is None and not _settling(case):
             cause = _first(AS_EXPECTED, case)
-    aside = drift_power.hold_saves_nothing(case)
-    return [drift for drift in (cause, aside) if drift is not None]
+    asides = [check(case) for check in ASIDE]
+    return [drift for drift in (cause, *asides) if drift is not None]
 
 
 def _first(checks: Sequence[Check], case: Case) -> Optional[Drift]:

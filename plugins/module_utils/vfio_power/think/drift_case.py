@@ -12,6 +12,8 @@ from ..words.address import PciAddress
 from ..words.declaration import Known, Rule
 from ..words.facts import Facts, HostFacts, Power
 from ..words.report import HoldReport
+from ..words.rival import Rival
+from ..words.why import Reason
 
 RUNNING, ABSENT, DOWN, STOPPED = "running", "absent", "down", "stopped"
 """The helper answers; is not installed; is installed and does not answer; is not to be asked."""
@@ -31,7 +33,11 @@ class Case(NamedTuple):
     host: HostFacts = HostFacts()
     opened_by: tuple[str, ...] = ()  # "qemu-system-x86 (pid 812)"; the helper is not among them
     group_drivers: Mapping[PciAddress, str] = {}  # others of its IOMMU group on host drivers
-    blockers: tuple[str, ...] = ()  # what is awake with it, as far as the caller could see
+    blockers: tuple[Reason, ...] = ()  # what may keep it from falling asleep
+    not_deeper: tuple[Reason, ...] = ()  # what is between it and D3cold
+    best: Optional[str] = None  # the deepest state that it can reach
+    rivals: tuple[Rival, ...] = ()  # others who write its power policy
+    left_out: tuple[PciAddress, ...] = ()  # of its unit, and in reach of nobody while it is held
     now: float = 0.0  # seconds since the epoch
     settle: float = 5.0  # seconds that a device gets to fall asleep
 

@@ -66,10 +66,11 @@ def not_suspended(case: Case) -> Optional[Drift]:
         return None
     if power.runtime_status == "suspended":
         return None
-    because = f" ({'; '.join(case.blockers)})" if case.blockers else ""
-    message = f"{case.subject} is {reached(power)} in mode {rule.mode}{because}"
-    hint = "Look what uses it or holds it awake: an access from the host, enabled VFs, its port"
-    return found("not-suspended", message, hint)
+    told = "; ".join(reason.message for reason in case.blockers)
+    message = (
+        f"{case.subject} is {reached(power)} in mode {rule.mode}{f' ({told})' if told else ''}"
+    )
+    return found("not-suspended", message, _next(case))
 
 
 def not_as_expected(case: Case) -> Optional[Drift]:
@@ -92,10 +93,16 @@ def _way_to(expect: Expect, case: Case) -> str:
     if expect is Expect.AWAKE:
         return "Declare mode none with reserve: true to keep it awake"
     if case.power is not None and case.power.asleep:
-        return "Look at d3cold_allowed of the device, and at what is awake below the same port"
+        return f"Look what is in the way: vfio-powerctl why {case.address}"
     if case.host.disable_idle_d3 and not case.held:
         return "vfio-pci keeps unopened devices awake here (disable_idle_d3): declare mode entry"
-    return "Look what uses it or holds it awake: an access from the host, enabled VFs, its port"
+    return _next(case)
+
+
+def _next(case: Case) -> str:
+    """Return what to do about what keeps the device itself awake; its neighbours seldom do."""
+    own = (reason.hint for reason in case.blockers if reason.address == case.address)
+    return next(own, f"Look what uses it or holds it awake: vfio-powerctl why {case.address}")
 
 
 def hold_saves_nothing(case: Case) -> Optional[Drift]:

@@ -16,6 +16,7 @@ from ..words.declaration import Rule
 from ..words.facts import Power
 from ..words.quirk import Quirk
 from ..words.report import Lease, Quarantined, Reentries, Wakes
+from ..words.why import Node, Reason
 from .view import DeviceView, HostView, Opener
 
 Document = dict[str, Any]
@@ -29,7 +30,7 @@ def iso(moment: Optional[float]) -> Optional[str]:
 def host_document(view: HostView) -> Document:
     """Return the whole picture."""
     return {
-        "host": view.host._asdict(),
+        "host": {**view.host._asdict(), "rivals": [it._asdict() for it in view.rivals]},
         "helper": helper_document(view),
         "devices": [
             device_document(device, asked=view.helper.holds_known) for device in view.devices
@@ -84,7 +85,44 @@ def device_document(view: DeviceView, *, asked: bool = True) -> Document:
         "lease": [_lease(lease) for lease in hold.leases] if hold else [],
         "quarantined": _quarantined(hold.quarantined) if hold and hold.quarantined else None,
         "quirks": [_quirk(quirk) for quirk in view.quirks],
+        "why": why_document(view),
         "drift": [drift_to_json(drift) for drift in view.drift],
+    }
+
+
+def why_document(view: DeviceView) -> Optional[Document]:
+    """Return why a device is not where it could be, with the way from its root port to it."""
+    why = view.why
+    if why is None or why.device is None:
+        return None
+    return {
+        "best": why.best,
+        "awake": [_reason(reason) for reason in why.awake],
+        "not_deeper": [_reason(reason) for reason in why.not_deeper],
+        "ports": [_node(port) for port in why.ports],
+        "device": _node(why.device),
+        "siblings": [_node(sibling) for sibling in why.siblings],
+        "rivals": [rival._asdict() for rival in view.rivals],
+    }
+
+
+def _reason(reason: Reason) -> Document:
+    return {**reason._asdict(), "address": str(reason.address)}
+
+
+def _node(node: Node) -> Document:
+    power, bounds = node.power, node.bounds
+    return {
+        "address": str(node.address),
+        "driver": node.facts.driver,
+        "power_state": power.power_state,
+        "runtime_status": power.runtime_status,
+        "control": power.control,
+        "d3cold_allowed": bounds.d3cold_allowed,
+        "platform_power": bounds.switched,
+        "may_sleep": bounds.may_sleep,
+        "hotplug": bounds.hotplug,
+        "virtual_functions": bounds.virtual_functions,
     }
 
 
@@ -100,7 +138,7 @@ def _declared(rule: Optional[Rule]) -> Optional[Document]:
 
 
 def _opener(opener: Opener) -> Document:
-    return {"pid": opener.pid, "command": opener.command}
+    return opener._asdict()
 
 
 def _wakes(wakes: Wakes) -> Document:

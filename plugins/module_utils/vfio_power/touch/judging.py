@@ -9,18 +9,25 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from ..think.drift import DOWN, RUNNING, Case, HostCase, judge, judge_host
+from ..think.position import Position
 from ..think.quirks import has, quirks_of
+from ..think.rivals import rivals_of
 from ..think.units import host_drivers, power_set, unit
+from ..think.why import blockers, explain
+from ..think.why_not_deeper import best, not_deeper
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Resolution
 from ..words.facts import Facts, HostFacts
-from ..words.mode import Mode
+from ..words.mode import Expect
 from ..words.quirk import Kind
 from ..words.report import Drift
+from ..words.rival import PolicyFile
 from .helper import Answer
 from .openers import openers_of
+from .positions import Positions
 from .quirks import Loaded as KnownBad
 from .sysfs import Sysfs
+from .udev import recorded
 from .view import DeviceView, Opener
 
 
@@ -36,13 +43,28 @@ class Seen(NamedTuple):
     settle: float
     now: float
     known_bad: KnownBad
+    policies: tuple[PolicyFile, ...]  # of other tools
+    explaining: bool = True  # also devices of which nothing differs
+
+    def left_out(self, view: DeviceView) -> tuple[PciAddress, ...]:
+        """Return who of a device's unit could be held with it, and is not declared to be."""
+        return tuple(
+            address
+            for address in view.unit
+            if address in self.devices and self.devices[address].vfio and not self._kept(address)
+        )
+
+    def _kept(self, address: PciAddress) -> bool:
+        known = self.known(address)
+        rule = self.declaration.rule(known.rule) if known else None
+        return rule is not None and rule.holds
 
     def known(self, address: PciAddress) -> Optional[Known]:
         """Return the device that is remembered at an address, or None."""
         return next((it for it in self.resolution.known if it.address == address), None)
 
 
-def view_of(address: PciAddress, seen: Seen, sysfs: Sysfs) -> DeviceView:
+def view_of(address: PciAddress, seen: Seen, sysfs: Sysfs, positions: Positions) -> DeviceView:
     """Return how one device stands; what it does right now is read from sysfs for that."""
     facts, known = seen.devices.get(address), seen.known(address)
     hold = seen.answer.holds.get(address)
@@ -59,27 +81,37 @@ def view_of(address: PciAddress, seen: Seen, sysfs: Sysfs) -> DeviceView:
         power_set=power_set(address, seen.devices),
         quirks=quirks_of(facts, seen.known_bad.quirks) if facts else (),
     )
-    if facts and has(facts, Kind.NO_D3COLD, view.quirks):
+    if facts is None:
+        return view._replace(drift=tuple(judge(_case(view, seen))))
+    if has(facts, Kind.NO_D3COLD, view.quirks):
         view = view._replace(kept_awake=sysfs.d3cold_allowed(address) is not False)
-    return view._replace(drift=_device_drift(view, seen, _blockers(view, seen, sysfs)))
+    if seen.policies:
+        properties = facts.properties or recorded(address)
+        view = view._replace(rivals=rivals_of(facts, seen.policies, properties))
+    if seen.explaining or _in_question(view):
+        return _explained(view, seen, positions.of(view, facts))
+    return view._replace(drift=tuple(judge(_case(view, seen))))
 
 
-def _blockers(view: DeviceView, seen: Seen, sysfs: Sysfs) -> tuple[str, ...]:
-    """Name what is awake beside a device that should sleep: its other functions, its VFs."""
-    if view.rule is None or view.rule.mode is Mode.NONE or view.power is None or view.power.asleep:
-        return ()
-    awake = []
-    for address in view.power_set:
-        power = sysfs.power(address) if address != view.address else None
-        if power is not None and power.runtime_status == "active":
-            driver = seen.devices[address].driver
-            on = f"on {driver}" if driver else "on no driver"
-            awake.append(f"{address} below the same port is awake too, {on}")
-    return tuple(awake)
+def _in_question(view: DeviceView) -> bool:
+    """Tell whether what is around a device may say why it is not as declared."""
+    if view.rule is None or view.power is None or view.rule.expect is Expect.ANY:
+        return False
+    return not view.power.asleep or view.power.power_state != "D3cold"
 
 
-def _device_drift(view: DeviceView, seen: Seen, blockers: tuple[str, ...]) -> tuple[Drift, ...]:
-    case = Case(
+def _explained(view: DeviceView, seen: Seen, position: Position) -> DeviceView:
+    """Return a device with what differs and why it is not where it could be: one says the other."""
+    reasons = not_deeper(position)
+    case = _case(view, seen)._replace(
+        blockers=blockers(position), not_deeper=reasons, best=best(position, reasons)
+    )
+    drift = tuple(judge(case))
+    return view._replace(drift=drift, why=explain(position, drift))
+
+
+def _case(view: DeviceView, seen: Seen) -> Case:
+    return Case(
         address=view.address,
         rule=view.rule,
         known=view.known,
@@ -91,11 +123,11 @@ def _device_drift(view: DeviceView, seen: Seen, blockers: tuple[str, ...]) -> tu
         host=seen.host,
         group_drivers=host_drivers(view.address, seen.devices),
         opened_by=tuple(str(opener) for opener in view.opened_by),
-        blockers=blockers,
+        rivals=view.rivals,
+        left_out=seen.left_out(view),
         settle=seen.settle,
         now=seen.now,
     )
-    return tuple(judge(case))
 
 
 def host_drift(seen: Seen, damaged: str) -> tuple[Drift, ...]:

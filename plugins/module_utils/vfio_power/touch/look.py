@@ -17,20 +17,24 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Callable, Optional, Protocol
 
 from ..think.resolve import resolve
+from ..think.rivals import idle_policy
 from ..think.select import asks_udev, fits
 from ..words.address import PciAddress
 from ..words.declaration import Resolution, Selector
 from ..words.facts import Facts
+from ..words.rival import PolicyFile, Rival
 from .client import Client
 from .helper import CODE, Answer, ask
 from .judging import Seen, host_drift, view_of
 from .manager import Manager, standing
 from .openers import MANAGER, openers
+from .positions import Positions
 from .quirks import Loaded as KnownBad
 from .quirks import load as load_quirks
+from .rivals import load as load_policies
 from .store import Loaded
 from .sysfs import Sysfs
-from .view import HostView
+from .view import DeviceView, HostView
 
 SETTLE = 5.0
 
@@ -55,13 +59,16 @@ def look(
     describe: Optional[Describe] = None,
     name: Optional[Describe] = None,
     proc: str = "/proc",
+    run: str = "/run",
     code: str = CODE,
     root: Optional[bool] = None,
     settle: float = SETTLE,
     now: Optional[float] = None,
     known_bad: Callable[[], KnownBad] = load_quirks,
+    policies: Callable[[], tuple[PolicyFile, ...]] = load_policies,
     manager: Manager = standing,
     may_start: bool = False,
+    explaining: bool = True,
 ) -> HostView:
     """Take one picture of a host.
 
@@ -71,7 +78,9 @@ def look(
     ``name`` only adds models, and does where no selector asks for a property. ``code`` tells
     whether a helper is installed. A device is not judged by its power state before it had
     ``settle`` seconds to sleep. ``manager`` says how the helper's service stands: one that is
-    stopped is asked, and started by that, only where it ``may_start``.
+    stopped is asked, and started by that, only where it ``may_start``. ``policies`` are the files
+    of other tools that may write the devices' power policy. Without ``explaining`` only what is not
+    as declared is explained.
     """
     root = os.geteuid() == 0 if root is None else root
     loaded = store.load() if root else Loaded()
@@ -91,13 +100,24 @@ def look(
         settle=settle,
         now=time.time() if now is None else now,
         known_bad=known_bad(),
+        policies=policies(),
+        explaining=explaining,
     )
     shown = _shown(seen, selectors, besides)
     if name is not None and not wholly:
         devices.update(name({it: devices[it] for it in shown if it in devices}))
-    if root and _any_free(shown, seen):
-        seen = seen._replace(openers=openers(proc, _ours(seen.answer)))
-    views = tuple(view_of(address, seen, sysfs) for address in shown)
+    if root and (explaining or _any_free(shown, seen)):
+        seen = seen._replace(openers=openers(proc, _ours(seen.answer), run))
+    positions = Positions(
+        sysfs,
+        devices,
+        answer.holds,
+        seen.openers,
+        seen.host,
+        seen.policies,
+        users_known=root,
+    )
+    views = tuple(view_of(address, seen, sysfs, positions) for address in shown)
     return HostView(
         host=seen.host,
         helper=seen.answer.helper,
@@ -107,7 +127,14 @@ def look(
         passed_over=resolution.passed_over,
         drift=host_drift(seen, loaded.damaged),
         limited=not root,
+        rivals=_rivals(seen, views),
     )
+
+
+def _rivals(seen: Seen, views: Iterable[DeviceView]) -> tuple[Rival, ...]:
+    """Return what others write to any of the devices, and to vfio-pci itself."""
+    found = [rival for view in views for rival in view.rivals]
+    return tuple(dict.fromkeys([*found, *idle_policy(seen.policies)]))
 
 
 def _ours(answer: Answer) -> tuple[Optional[int], ...]:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which processes have VFIO nodes open, found in /proc without opening any of them.
 
-Only root sees the descriptors of others. Pid and command name are all that is read.
+Only root sees the descriptors of others. Of a process pid, command name and the name of its guest
+are told (guests.py), and nothing more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Optional
 
 from ..words.facts import Facts
+from .guests import guest_of
 from .view import Opener
 
 NODES = "/dev/vfio/"
@@ -28,13 +30,13 @@ MANAGER = 1
 
 
 def openers(
-    proc: str = "/proc", without: Container[Optional[int]] = ()
+    proc: str = "/proc", without: Container[Optional[int]] = (), run: str = "/run"
 ) -> dict[str, tuple[Opener, ...]]:
     """Return the openers of each VFIO node by its path, leaving out some processes."""
     found: dict[str, tuple[Opener, ...]] = {}
     for pid in _numbers(proc):
         nodes = set() if pid in without else set(_nodes(f"{proc}/{pid}/fd"))
-        opener = Opener(pid, _command(f"{proc}/{pid}/comm")) if nodes else None
+        opener = _opener(pid, proc, run) if nodes else None
         for node in nodes:
             found[node] = (*found.get(node, ()), *filter(None, (opener,)))
     return found
@@ -48,6 +50,11 @@ def openers_of(facts: Facts, found: Mapping[str, tuple[Opener, ...]]) -> tuple[O
     if facts.cdev is not None:
         nodes.append(f"{NODES}devices/{facts.cdev}")
     return tuple(sorted({opener for node in nodes for opener in found.get(node, ())}))
+
+
+def _opener(pid: int, proc: str, run: str) -> Opener:
+    command = _command(f"{proc}/{pid}/comm")
+    return Opener(pid, command, guest_of(pid, command, proc, run))
 
 
 def _numbers(folder: str) -> list[int]:

@@ -18,11 +18,13 @@ from typing import Optional
 
 from ..words.address import PciAddress
 from ..words.facts import Facts, HostFacts, Identity, Power
+from ..words.why import Bounds
 
 PAGE = 4096  # bytes
 HEADER = 64  # bytes; not one word of it alone: a healthy VF has all ones for its IDs
 _ID, _BYTE = "0000([0-9a-f]{4})", "([0-9a-f]{2})"
 _MODALIAS = re.compile(f"pci:v{_ID}d{_ID}sv{_ID}sd{_ID}bc{_BYTE}sc{_BYTE}i{_BYTE}")
+_HOTPLUG_SERVICE = re.compile(r".*:pcie[0-9a-f]04")  # of a port, as its driver names them
 _BRIDGE_CLASS, _DISPLAY_CLASS = "0604", "03"
 
 
@@ -79,6 +81,32 @@ class Sysfs:
     def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
         """Tell whether the kernel may choose D3cold for a device; None where nobody says so."""
         return _switch(f"{self._path(address)}/d3cold_allowed")
+
+    def ports(self, address: PciAddress) -> tuple[PciAddress, ...]:
+        """Return the ports above a device, the nearest first, by its path in the tree."""
+        try:
+            path = os.readlink(self._path(address))
+        except OSError:
+            return ()
+        above = (_parsed(name) for name in reversed(path.split("/")[:-1]))
+        return tuple(port for port in above if port is not None)
+
+    def bounds(self, address: PciAddress, slot: Optional[str] = None) -> Bounds:
+        """Return what bounds a device's sleep; ``slot`` is the label of the slot below a port."""
+        path = self._path(address)
+        names = _names(path)
+        return Bounds(
+            d3cold_allowed=self.d3cold_allowed(address),
+            switched=os.path.isdir(f"{path}/firmware_node/power_resources_D3hot"),
+            may_sleep=_readable(f"{path}/power/autosuspend_delay_ms"),
+            hotplug=self._takes_cards(slot) or any(map(_HOTPLUG_SERVICE.fullmatch, names)),
+            virtual_functions=sum(name.startswith("virtfn") for name in names),
+            usage=_optional(f"{path}/power/runtime_usage"),
+        )
+
+    def _takes_cards(self, slot: Optional[str]) -> bool:
+        """Tell whether a slot can be switched; what is in that file would wake the port."""
+        return slot is not None and os.path.exists(f"{self._root}/bus/pci/slots/{slot}/power")
 
     def host(self) -> HostFacts:
         """Return what the host offers to VFIO."""
@@ -210,6 +238,21 @@ def _number(path: str, missing: int) -> int:
         return int(_text(path))
     except ValueError:
         return missing
+
+
+def _optional(path: str) -> Optional[int]:
+    text = _text(path)
+    return int(text) if text.isdecimal() else None
+
+
+def _readable(path: str) -> Optional[bool]:
+    """Tell whether an attribute has a value; None where there is no such attribute.
+
+    The delay of a port is refused as long as the kernel has not decided that the port may sleep.
+    """
+    if not os.path.exists(path):
+        return None
+    return bool(_text(path))
 
 
 def _switch(path: str) -> Optional[bool]:

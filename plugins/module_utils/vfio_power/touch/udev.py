@@ -45,9 +45,14 @@ def named(devices: Mapping[PciAddress, Facts], database: str = DATABASE) -> Devi
     file is udev's own affair: should it look otherwise one day, devices go by their IDs.
     """
     return {
-        address: facts._replace(model=_model(_stored(f"{database}/+pci:{address}")))
+        address: facts._replace(model=_model(recorded(address, database)))
         for address, facts in devices.items()
     }
+
+
+def recorded(address: PciAddress, database: str = DATABASE) -> dict[str, str]:
+    """Return what the udev database has of a device, without pyudev: less than udev tells."""
+    return _stored(f"{database}/+pci:{address}")
 
 
 def _stored(path: str) -> dict[str, str]:

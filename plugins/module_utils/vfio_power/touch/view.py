@@ -17,6 +17,8 @@ from ..words.declaration import Declaration, Known, PassedOver, Rule
 from ..words.facts import Facts, HostFacts, Power
 from ..words.quirk import Quirk
 from ..words.report import Drift, HoldReport
+from ..words.rival import Rival
+from ..words.why import Why
 
 
 class Opener(NamedTuple):
@@ -24,10 +26,12 @@ class Opener(NamedTuple):
 
     pid: int
     command: str  # the process name; its arguments stay private
+    guest: Optional[str] = None  # the name of the guest that it runs
 
     def __str__(self) -> str:
-        """Return ``qemu-system-x86 (pid 812)``."""
-        return f"{self.command} (pid {self.pid})"
+        """Return ``qemu-system-x86 (pid 812, guest web)``."""
+        guest = "" if self.guest is None else f", guest {self.guest}"
+        return f"{self.command} (pid {self.pid}{guest})"
 
 
 class HelperView(NamedTuple):
@@ -73,6 +77,8 @@ class DeviceView(NamedTuple):
     power_set: tuple[PciAddress, ...] = ()  # below one port: wakes together
     drift: tuple[Drift, ...] = ()
     quirks: tuple[Quirk, ...] = ()
+    rivals: tuple[Rival, ...] = ()  # others who write its power policy
+    why: Optional[Why] = None  # None: not on the bus
     kept_awake: bool = False  # by a quirk, as its d3cold_allowed stands: held and not entered
 
     @property
@@ -110,6 +116,7 @@ class HostView(NamedTuple):
     passed_over: tuple[PassedOver, ...]
     drift: tuple[Drift, ...]  # what concerns the host and none of its devices
     limited: bool = False
+    rivals: tuple[Rival, ...] = ()  # lines of others that decide about the sleep of some device
 
     @property
     def all_drift(self) -> tuple[Drift, ...]:

@@ -33,3 +33,35 @@ fails lost-on-the-way 'lost-on-the-way could not be reached'
 fails without-root 'Without root neither the declaration nor the helper can be seen'
 fails other-rules 'would change the rules that are stored here, and no device'
 fails too-few "rule 'counted': devices found 0, expected 2. Look at passed_over"
+
+# Nightly in a pipeline: one host is well, one drifts, one cannot be reached. All are in the report.
+status=0
+said=$(ANSIBLE_NOCOLOR=1 ansible-playbook vfio.power.drift -i inventory.yml \
+    -e '{"vfio_power_hosts": "as-declared,too-few,never-there", "vfio_power_serial": 1}' \
+    -e '{"vfio_power_report_dest": "nightly", "vfio_power_report_formats": ["html", "json", "junit"]}' 2>&1) || status=$?
+[ "$status" -eq 2 ] || {
+    printf '%s\nended with %s\n' "$said" "$status" >&2
+    exit 1
+}
+for words in 'as-declared .* failed=0 ' 'too-few .* failed=1 ' 'never-there .* failed=1 '; do
+    grep -q -- "^$words" <<<"$said" || {
+        printf '%s\nthe table does not say: %s\n' "$said" "$words" >&2
+        exit 1
+    }
+done
+python3 - <<'PYTHON'
+import json
+from xml.etree import ElementTree
+
+with open("nightly/report.json") as file:
+    report = json.load(file)
+standing = {host["name"]: host["status"] for host in report["hosts"]}
+expected = {"as-declared": "as-declared", "too-few": "drift", "never-there": "unknown"}
+assert standing == expected, standing
+suites = ElementTree.parse("nightly/junit.xml").getroot()
+assert (suites.get("failures"), suites.get("errors")) == ("1", "1"), suites.attrib
+PYTHON
+grep -q '<h1>1 of 3 hosts is not as declared, 1 is unknown</h1>' nightly/report.html
+
+# The playbook report has the same to tell and never fails.
+ansible-playbook vfio.power.report -i inventory.yml -e vfio_power_hosts=never-there

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.vfio.power.plugins.module_utils import _module
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import Case, judge
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import (
+    CODES,
+    Case,
+    judge,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Match,
@@ -30,6 +34,9 @@ COLLECTION = Path(_module.__file__).parents[2]
 PAGES = sorted(
     page for where in ("*.md", "docs/**/*.md", "roles/*/*.md") for page in COLLECTION.glob(where)
 )
+PROGRAM = Path(_module.__file__).parent / "vfio_power"
+DRIFT_PAGE = COLLECTION / "docs" / "drift.md"
+ENTRY = re.compile(r"^### `([a-z0-9-]+)`\n\n(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 GPU = PciAddress.parse("0000:65:00.0")
@@ -56,6 +63,41 @@ def test_the_drift_that_is_shown_as_a_sample_is_what_the_program_says(module, ca
     sample = {name: value["sample"] for name, value in documented.items()}
     (told,) = judge(case)
     assert sample == {"address": str(GPU), **told._asdict()}
+
+
+def entries():
+    """Return the text of each code's entry in the page on drift."""
+    return dict(ENTRY.findall(DRIFT_PAGE.read_text(encoding="utf-8")))
+
+
+def test_every_code_of_drift_has_an_entry_and_no_other():
+    assert set(entries()) == set(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_an_entry_says_severity_cause_how_to_see_it_and_what_to_do(code):
+    text = entries()[code]
+    assert re.match(rf"\*{CODES[code]}\.\* \S", text)
+    assert re.search(r"^- \*\*See it:\*\* \S", text, re.MULTILINE)
+    assert re.search(r"^- \*\*Do:\*\* \S", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("module", ["low_power", "low_power_info"])
+def test_the_modules_document_every_code_with_its_severity(module):
+    told = {}
+    for text in returned_by(module)["drift"]["contains"]["code"]["description"][1:]:
+        severity, *codes = re.findall(r"V\(([a-z0-9-]+)\)", text)
+        told.update(dict.fromkeys(codes, severity))
+    assert told == CODES
+
+
+def test_every_reason_why_has_a_row_and_no_other():
+    said = re.compile(r"\b_?[Rr]eason\(\s*\"([a-z0-9-]+)\"")
+    files = ("why_awake", "why_not_deeper")
+    texts = [(PROGRAM / "think" / f"{name}.py").read_text(encoding="utf-8") for name in files]
+    _codes, _section, why = DRIFT_PAGE.read_text(encoding="utf-8").partition("### Why awake")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| \S.* \| \S.* \|$", why, re.MULTILINE)
+    assert sorted(rows) == sorted(code for text in texts for code in said.findall(text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(COLLECTION)))

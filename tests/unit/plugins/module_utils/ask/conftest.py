@@ -28,6 +28,9 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task imp
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import load
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.rivals import (
+    load as load_policies,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import Store
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.daemon import Daemon
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.systemd import Notifier
@@ -113,6 +116,7 @@ class Place:
             ticks=lambda: time.monotonic() + self.slept,
             sleep=self.sleep,
             known_bad=lambda: load(str(self.quirks), os.geteuid()),
+            policies=lambda: load_policies(str(self.folder / "root")),
             manager=lambda: self.standing,
         )
 

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
 
 from ..hold.helper import quirk
+from .conftest import Place
 
 NIC, DISK = "0000:02:00.0", "0000:03:00.0"
 
@@ -70,3 +71,42 @@ def test_what_a_device_does_not_take_is_told_with_reason_and_source(place):
     first, second = place.low_power_info()["devices"]
     row = {"kind": "no-d3cold", "reason": "its firmware forgets", "source": "ticket 12"}
     assert (first["quirks"], second["quirks"]) == ([row], [])
+
+
+def test_why_a_device_is_awake_and_not_deeper_is_told(place):
+    port = place.host.add_port("0000:00:1c.0", sleeps=True)
+    place.host.add(NIC, port=port, depth="D3hot")
+    place.host.add("0000:02:00.1", port=port, depth="D3hot", driver=None)
+    (device,) = place.low_power_info()["devices"]
+    assert device["why"]["best"] == "D3cold"
+    assert [it["code"] for it in device["why"]["awake"]] == ["disable-idle-d3"]
+    assert [it["code"] for it in device["why"]["not_deeper"]] == ["sibling-awake"]
+    assert [it["address"] for it in device["why"]["ports"]] == ["0000:00:1c.0"]
+    assert [it["address"] for it in device["why"]["siblings"]] == ["0000:02:00.1"]
+
+
+def test_a_device_that_is_not_there_is_not_explained(place):
+    (device,) = place.low_power_info({"address": NIC})["devices"]
+    assert device["why"] is None
+
+
+@pytest.fixture
+def sleepy(tmp_path):
+    """A host whose unopened devices sleep, with a running helper."""
+    made = Place(tmp_path, disable_idle_d3=False)
+    made.start_helper()
+    yield made
+    made.stop_helper()
+
+
+def test_a_task_and_a_look_tell_the_same_drift(sleepy):
+    settings = sleepy.folder / "root/etc/tlp.conf"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("RUNTIME_PM_ON_AC=on\n")
+    nic = sleepy.host.add(NIC)
+    sleepy.host.write_d3cold_allowed(nic.address, allowed=False)
+    declared = sleepy.low_power({"address": NIC, "mode": "none", "expect": "asleep"}).result
+    seen = sleepy.low_power_info()
+    assert [it["code"] for it in seen["drift"]] == ["d3cold-blocked", "rival-policy"]
+    assert declared["drift"] == seen["drift"]
+    assert [it["file"] for it in seen["host"]["rivals"]] == ["/etc/tlp.conf"]

@@ -10,6 +10,7 @@ from textwrap import dedent
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Rule
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Power
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
@@ -26,6 +27,9 @@ from ..fake.host import FakeDevice
 from ..touch.scene import NOW, Scene
 from .running import ctl
 
+RULE = Rule("nics", PciAddress.parse("03:00.0"), Mode.ENTRY_WITH_WAKEUP, expect=Expect.ASLEEP)
+OTHER = Rule("other", PciAddress.parse("03:00.1"), Mode.ENTRY, expect=Expect.ANY)
+
 
 @pytest.fixture
 def nic(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
@@ -33,8 +37,7 @@ def nic(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
     port = scene.host.add_port("0000:00:1c.0")
     nic = scene.add("0000:03:00.0", "Intel Corporation 82574L", port=port, resets=("bus",))
     scene.add("0000:03:00.1", port=port, group=nic.group, resets=("bus",))
-    rule = Rule("nics", nic.address, Mode.ENTRY_WITH_WAKEUP, expect=Expect.ASLEEP)
-    scene.declare(rule)
+    scene.declare(RULE)
     power = Power("D3cold", "suspended", "auto", active_ms=62_500, suspended_ms=11_520_000)
     monkeypatch.setattr(scene.host.sysfs, "power", lambda _address: power)
     return nic
@@ -49,6 +52,7 @@ def shown(scene: Scene, *words: str) -> str:
 
 
 def test_a_device_that_sleeps(scene: Scene, nic: FakeDevice) -> None:
+    scene.declare(RULE, OTHER)
     scene.hold(
         nic,
         state="entry-with-wakeup",

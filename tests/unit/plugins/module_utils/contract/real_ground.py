@@ -50,9 +50,11 @@ class RealGround:
     def look(self) -> dict[PciAddress, Facts]:
         """Read all that is ever read of a host and its devices."""
         devices = described(self.sysfs.devices())
-        for address in devices:
+        for address, facts in devices.items():
             self.sysfs.facts(address)
             self.sysfs.power(address)
+            self.sysfs.bounds(address, facts.slot)
+            self.sysfs.ports(address)
         self.sysfs.host()
         return devices
 

@@ -49,6 +49,17 @@ def test_looking_wakes_no_port(ground: Ground) -> None:
         assert [power(ground, name).active_ms for name in (TWIN, OTHER_TWIN)] == before
 
 
+def test_the_two_ways_to_d3cold_are_told_apart(ground: Ground) -> None:
+    own = ground.sysfs.bounds(ground.address(COLD))
+    assert own.switched, "by a power resource of its own"
+    twin = ground.address(TWIN)
+    (port,) = ground.sysfs.ports(twin)
+    assert not ground.sysfs.bounds(twin).switched
+    above = ground.sysfs.bounds(port, facts(ground, TWIN).slot)
+    assert (above.switched, above.may_sleep) == (True, True)
+    assert not ground.sysfs.bounds(ground.address(HOT)).switched
+
+
 def test_devices_are_seen_with_what_they_hang_on(ground: Ground) -> None:
     devices = ground.look()
     twin, other = (devices[ground.address(name)] for name in (TWIN, OTHER_TWIN))

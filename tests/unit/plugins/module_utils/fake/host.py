@@ -76,11 +76,15 @@ class FakeHost:
         self._uevents: list[FakeUevents] = []
         self._cdevs = 0
 
-    def add_port(self, address: str, *, sleeps: bool = False) -> Port:
-        """Put a port on the root bus; one that ``sleeps`` goes to D3cold with all below it."""
-        port = Port(PciAddress.parse(address), sleeps=sleeps)
+    def add_port(self, address: str, *, sleeps: bool = False, hotplug: bool = False) -> Port:
+        """Put a port on the root bus; one that ``sleeps`` goes to D3cold with all below it.
+
+        It would, if cards could not be plugged in below it: with ``hotplug`` it stays awake.
+        """
+        port = Port(PciAddress.parse(address), sleeps=sleeps, hotplug=hotplug)
         self.ports[port.address] = port
         self.tree.add_port(port)
+        port.on_change = lambda: self.tree.show_port(port)
         return port
 
     def add(

@@ -19,15 +19,20 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.addres
 class Port:
     """A port that follows everything below it into D3cold, if it ``sleeps`` at all."""
 
-    def __init__(self, address: PciAddress, *, sleeps: bool) -> None:
+    def __init__(self, address: PciAddress, *, sleeps: bool, hotplug: bool = False) -> None:
         self.address = address
-        self.sleeps = sleeps
+        self.sleeps = sleeps and not hotplug
+        self.switched = sleeps  # the platform can cut its power, whether or not it sleeps
+        self.hotplug = hotplug  # then Linux keeps it awake
+        self.control = "auto" if self.sleeps else "on"
         self.suspended = False
         self.functions: list[Function] = []
+        self.on_change: Callable[[], None] = lambda: None
 
     def idle(self) -> None:
         """Sleep if nothing below is awake."""
-        if self.sleeps and all(function.lets_port_sleep for function in self.functions):
+        allowed = self.sleeps and self.control == "auto"
+        if allowed and all(function.lets_port_sleep for function in self.functions):
             self.suspended = True
             self._changed()
 
@@ -42,7 +47,18 @@ class Port:
             function.idle()
         self._changed()
 
+    @property
+    def runtime_status(self) -> str:
+        """The PM core's word."""
+        return "suspended" if self.suspended else "active"
+
+    @property
+    def power_state(self) -> str:
+        """The PCI core's word."""
+        return "D3cold" if self.suspended else "D0"
+
     def _changed(self) -> None:
+        self.on_change()
         for function in self.functions:
             function.on_change()
 
@@ -154,6 +170,7 @@ class Function:
         self.d3cold_allowed = allowed
         self.resume()
         self.idle()
+        self.on_change()
 
     @property
     def _status(self) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .host import FakeDevice
 
 _ROOT = "pci0000:00"
+_PR3 = "firmware_node/power_resources_D3hot"
 PORT = Identity("1b36", "000c", "0000", "0000", "060400")
 
 
@@ -50,6 +51,29 @@ class Tree:
         _write(path / "secondary_bus_number", "0")
         self._link(port.address, path)
         self._show_driver(path, "pcieport")
+        if port.switched:
+            (path / _PR3).mkdir(parents=True)
+        if port.hotplug:
+            (path / f"{port.address}:pcie004").mkdir()
+        # Reading it is refused for a port that must not sleep; a folder refuses that as well.
+        delay = path / "power" / "autosuspend_delay_ms"
+        if port.sleeps:
+            _write(delay, "100")
+        else:
+            delay.mkdir(parents=True)
+        self.show_port(port)
+
+    def show_port(self, port: Port) -> None:
+        """Show what the port does."""
+        path = self._sys / "devices" / _ROOT / str(port.address)
+        values = {
+            "power_state": port.power_state,
+            "d3cold_allowed": "1",
+            "power/runtime_status": port.runtime_status,
+            "power/control": port.control,
+        }
+        for name, value in values.items():
+            _write(path / name, value)
 
     def add(self, device: FakeDevice) -> None:
         """Show a device without a driver."""
@@ -71,6 +95,8 @@ class Tree:
         if device.slot is not None:
             place = str(device.address).rpartition(".")[0]
             _write(self._sys / "bus/pci/slots" / device.slot / "address", place)
+        if device.function.depth == "D3cold":
+            (path / _PR3).mkdir(parents=True)
         self._link(device.address, path)
         self.show_config(device.function, bytes.fromhex(identity.vendor)[::-1] + bytes(62))
         self.show_power(device.function)

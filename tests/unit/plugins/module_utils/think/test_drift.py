@@ -39,6 +39,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
     Running,
     Wakes,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.why import Reason
 from ansible_collections.vfio.power.tests.unit.plugins.module_utils.think.cards import (
     GPU,
     NIC,
@@ -53,6 +54,7 @@ NONE, ENTRY, WAKEUP = Mode.NONE, Mode.ENTRY, Mode.ENTRY_WITH_WAKEUP
 ASLEEP = Power("D3cold", "suspended", "auto")
 D3HOT = Power("D3hot", "suspended", "auto")
 AWAKE = Power("D0", "active", "auto")
+BESIDE = Reason("sibling-awake", at("65:00.1"), "0000:65:00.1 is awake too", "Declare it too")
 POWERLESS = Power("D0", "suspended", "auto")
 
 KEPT_AWAKE = HostFacts(vfio=True, iommu=True, disable_idle_d3=True)
@@ -338,7 +340,7 @@ def test_forbidden_runtime_power_management_is_told_where_sleep_is_wanted():
 
 @pytest.mark.parametrize("mode", [ENTRY, WAKEUP])
 def test_an_engaged_device_that_stays_awake_is_not_suspended(mode):
-    drift = the_one(mode, power=AWAKE, blockers=("0000:65:00.1 is awake too",))
+    drift = the_one(mode, power=AWAKE, blockers=(BESIDE,))
     assert (drift.code, drift.severity) == ("not-suspended", "drift")
     assert f"is awake in D0 in mode {mode} (0000:65:00.1 is awake too)" in drift.message
     assert codes(mode, power=AWAKE, expect="any") == []

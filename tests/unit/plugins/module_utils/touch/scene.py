@@ -15,6 +15,9 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire i
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.rivals import (
+    load as load_policies,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import Store
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.view import (
     DeviceView,
@@ -116,8 +119,18 @@ class Scene:
         report = HoldReport(device.address, held=True, backend="group")
         self.reports[device.address] = report._replace(**fields)
 
-    def use(self, device: FakeDevice, pid: int, command: str) -> None:
-        """Let a process have a device's group open."""
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the host, such as ``/etc/tlp.conf``."""
+        place = self.folder / "root" / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
+    def use(self, device: FakeDevice, pid: int, command: str, guest: str = "") -> None:
+        """Let a process have a device's group open; libvirt knows which guest it is."""
+        if guest:
+            owner = self.folder / "run" / "libvirt" / "qemu"
+            owner.mkdir(parents=True, exist_ok=True)
+            (owner / f"{guest}.pid").write_text(str(pid))
         folder = self.folder / "proc" / str(pid)
         (folder / "fd").mkdir(parents=True)
         (folder / "comm").write_text(command + "\n")
@@ -132,6 +145,8 @@ class Scene:
             "root": root,
             "now": now,
             "known_bad": lambda: self.known_bad,
+            "run": str(self.folder / "run"),
+            "policies": lambda: load_policies(str(self.folder / "root")),
         }
         return Surroundings(
             self.client,

@@ -275,9 +275,11 @@ def test_what_is_awake_below_the_same_port_is_named_where_a_device_does_not_slee
         (drift,) = scene.view(nic).drift
     assert drift.code == "not-suspended"
     assert drift.message.endswith(
-        "(0000:02:00.1 below the same port is awake too, on no driver;"
-        " 0000:02:00.2 below the same port is awake too, on snd_hda_intel)"
+        "(0000:02:00.1 below the same port is awake too, on no driver, its power/control reads on;"
+        " 0000:02:00.2 below the same port is awake too, on snd_hda_intel, its power/control reads"
+        " on)"
     )
+    assert drift.hint.endswith(": vfio-powerctl why 0000:02:00.0"), "the others are not the cause"
 
 
 def test_drivers_that_vfio_accepts_in_a_group_are_not_in_the_way(scene: Scene) -> None:
@@ -390,8 +392,9 @@ def test_a_device_is_written_down_with_all_that_is_known(scene: Scene) -> None:
         document = device_document(scene.view(nic))
     times = ("suspended_seconds", "active_seconds", "active_share")
     assert all(isinstance(document.pop(name), float) for name in times)
-    drift = document.pop("drift")
+    drift, why = document.pop("drift"), document.pop("why")
     assert [each["code"] for each in drift] == ["leased"]
+    assert [each["code"] for each in why["awake"]] == ["leased"]
     assert document == {
         "address": "0000:02:00.0",
         "model": "Intel 82574L",

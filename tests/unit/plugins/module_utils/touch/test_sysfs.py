@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -139,8 +140,11 @@ class TestPower:
         assert asleep.power_state == "D3cold"
 
     def test_is_unknown_where_the_kernel_says_nothing(self, host: FakeHost) -> None:
-        port = host.add_port("0000:00:1c.0")
-        assert host.sysfs.power(port.address) == Power()
+        card = host.add("0000:02:00.0")
+        path = Path(host.tree.sys, "bus/pci/devices/0000:02:00.0")
+        shutil.rmtree(path / "power")
+        (path / "power_state").unlink()
+        assert host.sysfs.power(card.address) == Power()
 
 
 class TestHost:

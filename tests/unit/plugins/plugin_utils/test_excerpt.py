@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the vfio.power authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is kept of a host's answer: enough for a report, little, and nothing dangerous."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.vfio.power.plugins.plugin_utils._report.excerpt import excerpt
+from ansible_collections.vfio.power.plugins.plugin_utils._report.rows import KIBIBYTE, size
+from ansible_collections.vfio.power.tests.unit.plugins.plugin_utils.answers import (
+    NOW,
+    answer,
+    device,
+    drift,
+    leased,
+    not_bound,
+    storming,
+)
+
+SECRET = "-object secret,id=key,data=hunter2"
+LONG = "\u00fc" * 4000
+
+
+def kept(*devices, **changes):
+    """Return the devices of an excerpt."""
+    return excerpt(answer(*devices, **changes), NOW)["devices"]
+
+
+@pytest.mark.parametrize("make", [device, not_bound, storming, leased])
+def test_a_device_takes_at_most_a_kibibyte_of_the_controller(make):
+    (row,) = kept(make())
+    assert size(row) <= KIBIBYTE
+
+
+def test_a_device_whose_every_text_is_endless_takes_at_most_a_kibibyte():
+    endless = {name: LONG for name, value in device().items() if isinstance(value, str)}
+    rows = kept(
+        device(
+            **{**endless, "address": "0000:01:00.0"},
+            declared={"rule": LONG, "mode": LONG, "reserve": True, "expect": LONG},
+            wakes={"total": 2**50, "foreign": 2**50, "last": LONG},
+            waiting_until=LONG,
+            opened_by=[{"pid": 2**50, "command": LONG}] * 50,
+            lease=[{"holder": LONG}] * 50,
+            quarantined={"code": LONG},
+            drift=[drift(LONG, LONG, LONG, LONG)] * 50,
+        )
+    )
+    assert size(rows[0]) <= KIBIBYTE
+    assert rows[0]["model"].endswith("\u2026")
+
+
+def test_what_a_user_needs_to_see_of_a_device_is_kept():
+    (row,) = kept(leased(3))
+    assert row["address"] == "0000:03:00.0"
+    assert row["state"] == "in-use"
+    assert row["opened_by"] == [{"pid": 812, "command": "qemu-system-x86"}]
+    assert row["lease"] == ["libvirt:guest3"]
+    assert row["rule"] == "gpus"
+    assert row["drift"][0]["code"] == "leased"
+    assert "reclaim" in row["drift"][0]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("power", "runtime", "state"),
+    [
+        ("D3cold", "suspended", "asleep"),
+        ("D3hot", "suspended", "asleep"),
+        ("D0", "active", "awake"),
+        ("D0", "suspended", "awake"),
+        ("D3cold", "active", "unknown"),
+        (None, None, "unknown"),
+    ],
+)
+def test_only_what_was_seen_to_sleep_is_called_asleep(power, runtime, state):
+    (row,) = kept(device(power_state=power, runtime_status=runtime))
+    assert row["state"] == state
+
+
+def test_no_command_line_is_kept_wherever_an_answer_has_one():
+    opener = {"pid": 812, "command": f"qemu-system-x86_64 {SECRET}", "cmdline": SECRET}
+    told = excerpt(
+        answer(
+            device(opened_by=[opener], cmdline=SECRET),
+            host={"kernel": "6.12", "cmdline": SECRET},
+            invocation={"module_args": SECRET},
+        ),
+        NOW,
+    )
+    assert "secret" not in json.dumps(told)
+    assert told["devices"][0]["opened_by"][0]["command"] == "qemu-system-\u2026"
+
+
+def test_line_breaks_and_control_characters_become_spaces():
+    (row,) = kept(device(model="one\r\ntwo\x00\x1b[31m\u202ethree\u2028four"))
+    assert row["model"] == "one two [31m three four"
+
+
+def test_a_device_without_any_field_is_unknown():
+    (row,) = kept({"address": "0000:01:00.0", "drift": []})
+    assert row["state"] == "unknown"
+    assert (row["held"], row["mode"], row["power_state"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("value", ["yes", 7, [], {"a": 1}, None])
+def test_a_value_of_another_kind_is_not_known(value):
+    (row,) = kept(device(held=value, wakes=value, opened_by=value, declared=value))
+    assert row["held"] is None
+    assert "wakes" not in row
+    assert row["mode"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"drifted": None, "limited": True}, "not-root"),
+        ({"drifted": None}, "not-told"),
+        ({"drifted": "no"}, "not-told"),
+    ],
+)
+def test_an_answer_that_leaves_it_open_makes_the_host_unknown(changes, code):
+    (told,) = excerpt(answer(device(), **changes), NOW)["drift"]
+    assert (told["code"], told["severity"]) == (code, "unknown")
+
+
+def test_drift_of_a_severity_that_nobody_knows_is_not_taken_lightly():
+    (row,) = kept(device(drift=[drift("brand-new", "catastrophe", "it burns")]))
+    assert row["drift"][0]["severity"] == "unknown"
+
+
+def test_drift_of_the_host_and_of_rules_is_kept_beside_that_of_devices():
+    rule = {"address": None, **drift("count-mismatch", "drift", "rule 'gpus': devices found 0")}
+    told = excerpt(answer(device(), drift=[rule]), NOW)
+    assert [it["code"] for it in told["drift"]] == ["count-mismatch"]
