@@ -208,6 +208,7 @@ MAIN_JOB = [
         "selectors",
         "void_helper",
         "without_trace",
+        "upgrade",
         "debian12",
         "quarantine",
         "power_cuts",
