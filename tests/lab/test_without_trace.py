@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
 from .conftest import OneLab
 from .declared import HELPER, main_rules
 from .guests import guest
@@ -14,6 +18,13 @@ from .watching import everything
 LAB = {"shape": "standard"}
 
 MODULE = "python3 -I -c 'import pyudev'"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def removed(one_lab: OneLab) -> Iterator[None]:
+    """Let whoever comes next know that there is no helper any more."""
+    yield
+    one_lab.converged = False
 
 
 def test_removal_lets_all_go_and_leaves_nothing(main: ManagedHost, one_lab: OneLab):
