@@ -34,7 +34,7 @@ def plug(main: ManagedHost) -> str:
     lab = main.lab
     lab.add_device("e1000e", id="extra")
     lab.wait_for(lambda: "bay" in fresh_devices(lab), 60, "the card to be there")
-    lab.ssh(f"driverctl --nosave set-override {main.address('bay')} vfio-pci")
+    lab.ssh(f"udevadm settle; driverctl --nosave set-override {main.address('bay')} vfio-pci")
     return main.address("bay")
 
 

@@ -75,6 +75,7 @@ def _lab(options: argparse.Namespace, screen: Screen, progress: Progress) -> Ite
     )
     kept = False
     try:
+        lab.ssh("udevadm settle")  # a card cannot be unbound from a driver that is just coming
         yield lab
         kept = options.keep
     except Exception:
