@@ -41,6 +41,8 @@ PACKAGES = (
     "driverctl",
     "strace",
     "qemu-system-x86",
+    "libvirt-daemon-system",
+    "libvirt-clients",
 )
 
 # A third of the packages' files are of no use in a host that is only ever reached by ssh, and

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from . import base, kernel, packages
+from . import base, emulator, kernel, packages
 from .host import Lab
 from .plan import IDLE, KERNELS
 from .progress import LabError, Progress
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _build(options: argparse.Namespace, progress: Progress) -> None:
     packages.ensure(packages.RUN, progress)
+    emulator.obtain(progress)
     base.obtain(options.debian, progress)
     if options.kernel == "iommufd":
         kernel.obtain(progress)

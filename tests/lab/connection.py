@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ from typing import Any
 from .progress import LabError
 
 USER_AT_HOST = "root@127.0.0.1"
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Connection:

@@ -48,6 +48,13 @@ def came_back(host: ManagedHost, before: int) -> None:
     host.lab.wait_for(serves, 30, "another helper to serve")
 
 
+def restart(host: ManagedHost) -> None:
+    """Have another helper, which reads the quirks anew; no device moves by that alone."""
+    pid = main_pid(host)
+    host.lab.ssh("systemctl restart vfio-powerd")
+    came_back(host, pid)
+
+
 def wakes(host: ManagedHost, card: str) -> dict[str, Any]:
     """What the helper counted of a device's wakes."""
     (device,) = host.info(devices=[{"address": host.address(card)}])["devices"]

@@ -17,16 +17,31 @@ _QEMU = (
 )
 
 
-LIBVIRT = r"systemd-run --quiet --scope --slice=machine.slice --unit='machine-qemu\x2d1\x2d{}'"
-"""Runs a guest of that name in a control group as libvirt does."""
+_DOMAIN = """
+<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>{name}</name>
+  <memory unit='MiB'>64</memory>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <hostdev mode='subsystem' type='pci' managed='no'>
+      <source>
+        <address domain='0x{domain}' bus='0x{bus}' slot='0x{slot}' function='0x{function}'/>
+      </source>
+    </hostdev>
+    <memballoon model='none'/>
+  </devices>
+  <qemu:commandline>{arguments}</qemu:commandline>
+</domain>
+"""
 
 
-def start_guest(host: ManagedHost, card: str, within: str = "", more: str = "") -> str:
+def start_guest(host: ManagedHost, card: str, more: str = "") -> str:
     """Start a guest with a card; return what QEMU complained of, or an empty string.
 
-    ``within`` is a command to run it by, ``more`` are arguments of QEMU.
+    ``more`` are arguments of QEMU.
     """
-    command = f"{within} {_QEMU.format(address=host.address(card))} {more}"
+    command = f"{_QEMU.format(address=host.address(card))} {more}"
     done = host.lab.ssh(command, check=False)
     return done.stderr + done.stdout if done.returncode else ""
 
@@ -39,12 +54,35 @@ def stop_guest(host: ManagedHost) -> None:
 
 
 @contextmanager
-def guest(host: ManagedHost, card: str, within: str = "", more: str = "") -> Iterator[None]:
+def guest(host: ManagedHost, card: str, more: str = "") -> Iterator[None]:
     """Run a guest that has the card for the length of a block."""
-    complaint = start_guest(host, card, within, more)
+    complaint = start_guest(host, card, more)
     try:
         assert not complaint, complaint
         assert host.held_by(card) == {"qemu-system-x86"}
         yield
     finally:
         stop_guest(host)
+
+
+@contextmanager
+def libvirt_guest(host: ManagedHost, card: str, name: str, *more: str) -> Iterator[None]:
+    """Have libvirt run a guest that has the card, with these arguments of QEMU besides."""
+    domain, bus, place = host.address(card).split(":")
+    slot, function = place.split(".")
+    arguments = "".join(f"<qemu:arg value='{word}'/>" for word in more)
+    place_of_card = {"domain": domain, "bus": bus, "slot": slot, "function": function}
+    definition = _DOMAIN.format(name=name, arguments=arguments, **place_of_card)
+    host.lab.ssh("systemctl start libvirtd")
+    try:
+        host.lab.ssh("virsh --quiet create /dev/stdin --paused", input=definition)
+        assert host.held_by(card) == {"qemu-system-x86"}
+        yield
+    finally:
+        destroy(host, name)
+        host.lab.ssh("systemctl stop libvirtd.service libvirtd.socket virtlogd.socket")
+
+
+def destroy(host: ManagedHost, name: str) -> None:
+    """End a guest of libvirt, if it runs."""
+    host.lab.ssh(f"virsh --quiet destroy {name}", check=False)

@@ -99,7 +99,7 @@ def mirrors(release: str) -> list[str]:
 
     The suite is replaced, the rest is kept: a machine with a local mirror uses that mirror.
     """
-    here = _codename()
+    here = codename()
     mine = {source.suite: source for source in read_sources(Path("/etc/apt"))}
     if here not in mine:
         raise LabError(
@@ -144,6 +144,28 @@ def _deb822_style(text: str) -> list[Source]:
     return sources
 
 
+def download(names: tuple[str, ...], suite: str, folder: Path) -> list[Path]:
+    """Fetch packages of another suite, and install nothing; apt proves where they come from."""
+    apt = folder / "apt"
+    for place in ("lists/partial", "archives/partial"):
+        (apt / place).mkdir(parents=True)
+    (apt / "sources.list").write_text(f"{mirrors(suite)[0]}\n")
+    places = {
+        "Dir::Etc::SourceList": apt / "sources.list",
+        "Dir::Etc::SourceParts": "-",
+        "Dir::State::Lists": apt / "lists",
+        "Dir::Cache": apt,
+    }
+    options = [word for name, place in places.items() for word in ("-o", f"{name}={place}")]
+    for words in (["update"], ["download", *names]):
+        command = ["env", f"--chdir={folder}", "apt-get", "--quiet=2", *options, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(f"apt-get {' '.join(words)} of {suite} failed: {done.stderr.strip()}")
+    shutil.rmtree(apt)
+    return sorted(folder.glob("*.deb"))
+
+
 def proxy_options() -> list[str]:
     """This machine's apt proxies: mmdebstrap starts from an empty apt configuration."""
     command = ["apt-config", "dump", "--format", "%F %v%n", "Acquire::http::Proxy"]
@@ -157,7 +179,8 @@ def proxy_options() -> list[str]:
     return options
 
 
-def _codename() -> str:
+def codename() -> str:
+    """What Debian calls this machine's release."""
     text = Path("/etc/os-release").read_text()
     found = re.search(r'^VERSION_CODENAME="?(\w+)', text, re.MULTILINE)
     return found.group(1) if found else "unknown"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import base, kernel, topology
+from . import base, emulator, kernel, topology
 from .machine import Boot
 from .progress import LabError, Progress
 
@@ -68,6 +68,7 @@ class Plan:
             command_line=self._words(public_key),
             memory=self.memory,
             shape=self._shape,
+            qemu=emulator.obtain(progress),
         )
 
     def accelerator(self) -> str:

@@ -10,7 +10,6 @@ with a chroot; what it boots into afterwards is a lab of its own.
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ import pytest
 
 from . import host as labs
 from .conftest import OneLab
+from .connection import free_port
 from .declared import GRACE, HELPER, WAKEUP
 from .managed import ManagedHost
 from .progress import Progress
@@ -87,12 +87,6 @@ def entered(folder: Path, root: Path) -> Iterator[Folder]:
         leaving.callback(sshd.wait)
         leaving.callback(sshd.terminate)
         yield Folder(folder, root, port)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import base, machine, packages, topology
+from tests.lab import base, emulator, machine, packages, topology
 from tests.lab.host import PCI_ADDRESS, Lab
 from tests.lab.machine import until
 from tests.lab.progress import LabError, Progress
@@ -199,6 +199,37 @@ class TestStartingAndEnding:
         state = folder / "lab.json"
         assert until(state.exists, 300), "the start got as far as QEMU"
         return int(json.loads(state.read_text())["pid"])
+
+
+class TestEmulator:
+    """Where the machine's own QEMU is slow."""
+
+    @pytest.fixture(autouse=True)
+    def _old_machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        monkeypatch.setattr(packages, "codename", lambda: "bookworm")
+        monkeypatch.setattr(emulator, "_major", lambda _command: 7)
+        monkeypatch.setattr(emulator, "_found", [])
+
+    def test_where_no_newer_one_can_be_had_its_own_is_used_and_that_is_said_once(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def refuse(*_all: object) -> None:
+            raise LabError("no way to the mirror")
+
+        monkeypatch.setattr(packages, "download", refuse)
+        assert [emulator.obtain(Progress()) for _time in range(2)] == [emulator.Qemu()] * 2
+        assert capsys.readouterr().err.count("slower QEMU of this machine: no way to the") == 1
+
+    def test_a_newer_one_is_unpacked_beside_it_and_finds_what_belongs_to_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(packages, "download", lambda *_all: [])
+        qemu = emulator.obtain(Progress(quiet=True))
+        assert Path(qemu.command[0]).is_relative_to(tmp_path)
+        places = (*qemu.command[2::2], *qemu.environment.values())
+        assert len(places) == 3
+        assert all(Path(place).is_relative_to(tmp_path) for place in places)
 
 
 class TestShapes:

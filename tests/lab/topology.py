@@ -161,19 +161,14 @@ def ssdt(shape: Shape) -> str:
 
 def _scope(port: Port) -> str:
     state, resource = f"ON{port.acpi_name[1:]}", f"PR{port.acpi_name[1:]}"
+    place = f"\\_SB.PCI0.{port.acpi_name}"
     needs = f"""
         Name (_PR0, Package () {{ {resource} }})
         Name (_PR3, Package () {{ {resource} }})
         Name (_S0W, 4)"""
-    if port.power is Power.CARD:
-        needs = f"""
-        Device (CARD)
-        {{
-        Name (_ADR, 0){needs}
-        }}"""
     return f"""
-    External (\\_SB.PCI0.{port.acpi_name}, DeviceObj)
-    Scope (\\_SB.PCI0.{port.acpi_name})
+    External ({place}, DeviceObj)
+    Scope ({place})
     {{
         Name ({state}, 1)
         PowerResource ({resource}, 0, 0)
@@ -181,6 +176,29 @@ def _scope(port: Port) -> str:
             Method (_STA, 0, NotSerialized) {{ Return ({state}) }}
             Method (_ON, 0, Serialized) {{ {state} = 1 }}
             Method (_OFF, 0, Serialized) {{ {state} = 0 }}
-        }}{needs}
+        }}{"" if port.power is Power.CARD else needs}
+    }}
+{_of_card(place, needs) if port.power is Power.CARD else ""}"""
+
+
+def _of_card(place: str, needs: str) -> str:
+    """Newer QEMUs describe the card in a port, too; then it gets no second description."""
+    return f"""
+    External ({place}.S00, DeviceObj)
+    If (CondRefOf ({place}.S00))
+    {{
+        Scope ({place}.S00)
+        {{{needs}
+        }}
+    }}
+    Else
+    {{
+        Scope ({place})
+        {{
+            Device (CARD)
+            {{
+            Name (_ADR, 0){needs}
+            }}
+        }}
     }}
 """
