@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, Optional
 
 from ..think.wire import report_from_json
+from ..think.witness import WOKEN
 from ..touch.view import DeviceView
 from ..words.errors import HelperUnreachable
 from ..words.mode import Mode
 from ..words.report import HoldReport
 from . import wording
 from .stage import DONE, Stage
+from .who import witnessed
 
 _COLOURS = {
     "woken-foreign": "yellow",
@@ -24,22 +27,30 @@ _COLOURS = {
     "refused": "red",
     "entered": "green",
     "quarantined": "red",
+    WOKEN: "yellow",
 }
 
 
-def run(stage: Stage, _options: Namespace) -> int:
+def run(stage: Stage, options: Namespace) -> int:
     """Print a line per device, then one per event, until Ctrl-C or the helper's end."""
+    client = stage.around.running()
     try:
-        for told in stage.around.running().stream("Monitor"):
-            if stage.as_json:
-                stage.say_json(told, indent=None)
-            elif told.get("event") == "snapshot":
-                _print_snapshot(stage, told)
-            else:
-                _print_event(stage, told)
+        told = witnessed(client, stage.around) if options.who else client.stream("Monitor")
+        with closing(told):
+            for each in told:
+                _print(stage, each)
     except KeyboardInterrupt:
         return DONE
     raise HelperUnreachable("The helper has ended the report", "It may be restarting: try again")
+
+
+def _print(stage: Stage, told: Mapping[str, Any]) -> None:
+    if stage.as_json:
+        stage.say_json(told, indent=None)
+    elif told.get("event") == "snapshot":
+        _print_snapshot(stage, told)
+    else:
+        _print_event(stage, told)
 
 
 def _print_snapshot(stage: Stage, told: Mapping[str, Any]) -> None:

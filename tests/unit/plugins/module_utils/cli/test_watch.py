@@ -167,7 +167,8 @@ sys.path.insert(0, sys.argv[1])
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.cli import main
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
-main.Surroundings.__init__.__defaults__ = (Client(sys.argv[2]), None, None, None, None, Standing)
+defaults = (Client(sys.argv[2]), None, None, None, None, Standing, None)
+main.Surroundings.__init__.__defaults__ = defaults
 sys.exit(main.main(["watch"]))
 """
 
