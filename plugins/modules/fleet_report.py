@@ -92,7 +92,7 @@ files:
   elements: str
   sample: [/srv/reports/report.html, /srv/reports/report.json]
 status:
-  description: V(as-declared), V(drift) if that is so of any host, or else V(unknown) of any.
+  description: V(drift) if any host drifts, else V(unknown) if any host is unknown, else V(as-declared).
   returned: success
   type: str
   sample: drift

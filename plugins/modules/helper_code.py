@@ -111,6 +111,8 @@ options:
         stored.
       - Those that were installed are known from the list of them. Naming them here removes them
         also where that list was lost.
+      - Where C(/var/lib/vfio-power) is among them, the host policy that was found of each device is
+        written back before.
     type: list
     elements: path
     default: []
@@ -348,6 +350,20 @@ def make_ready(module, version):
     bring_catalog_up_to_date(module)
 
 
+def put_policy_back(module):
+    """Leave the devices as they were found, before what was found is forgotten."""
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.enforce import put_back
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.host_policy import (
+        FOLDER,
+        PolicyFiles,
+    )
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sysfs import Sysfs
+
+    if module.params["root"] == "/" and FOLDER in module.params["also_remove"]:
+        for complaint in put_back(PolicyFiles(), Sysfs()):
+            module.warn(complaint)
+
+
 def bring_catalog_up_to_date(module):
     """Have the journal explain the entries of the helper that is installed, and no others.
 
@@ -437,6 +453,8 @@ def main() -> None:
     facts = {}
     try:
         if module.params["state"] == "absent":
+            if write:
+                put_policy_back(module)
             changes = installation.uninstall(module.params["also_remove"], write=write)
             if write:
                 bring_catalog_up_to_date(module)

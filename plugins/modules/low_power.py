@@ -17,10 +17,10 @@ description:
     Any access wakes it, and the kernel puts it back to sleep by itself."
   - "You want to know how often it is woken, or to bound that: V(entry-with-wakeup). The first
     access wakes it and is counted, and the helper lets it sleep again after
-    O(devices[].reentry.delay). Who woke it the kernel does not say."
+    O(devices[].reentry.delay). Who wakes it C(vfio-powerctl watch --who) tells while it happens."
   - "It must stay awake, and nobody else's: V(none) with O(devices[].reserve=true)."
   - "An NVIDIA display controller needs its guest driver before each entry: V(none) with
-    O(devices[].expect=asleep). V(entry) is refused for it; with V(entry-with-wakeup) it is entered
+    O(devices[].expect=asleep), where C(disable_idle_d3) is off. V(entry) is refused for it; with V(entry-with-wakeup) it is entered
     once after it was opened, then stays awake until C(vfio-powerctl rearm)."
   - "A device is known not to take a mode (a quirk, shipped or in C(/etc/vfio-power/quirks.d)): a
     declaration that puts it there is refused, with the reason and who says so, and nothing is
@@ -28,6 +28,10 @@ description:
   - B(What it does.) Stores the rules on the host, then asks the helper there to open the devices
     and to enter the mode, waits until they had time to fall asleep, and looks whether they did.
     The role P(vfio.power.helper#role) installs the helper.
+  - B(Host policy.) O(devices[].runtime_pm) and O(devices[].d3cold) are written by this module and by
+    nobody else. Only what differs is written, while the helper keeps off the device, since a write
+    wakes it. C(/etc/udev/rules.d/62-vfio-power.rules) keeps the policy over a boot and for a card that
+    is plugged in again. See C(docs/host-policy.md) of this collection.
   - What a mode allows and what a device does are told apart. RV(devices[].engaged) is the mode in
     force in the kernel, RV(devices[].power_state) is what was seen.
   - Give all devices of a host in one task. A loop over devices costs a second for each.
@@ -176,6 +180,23 @@ options:
             V(any) otherwise.
         type: str
         choices: [any, awake, asleep, d3cold]
+      runtime_pm:
+        description:
+          - Whether the kernel may suspend the device (C(power/control)). Left alone by default.
+          - "V(allow) writes V(auto), V(forbid) writes V(on). V(forbid) is refused with an entry mode,
+            and where sleep is expected."
+          - Anything other than what is declared is drift, with the code V(host-policy), and the
+            device is not entered meanwhile.
+        type: str
+        choices: [allow, forbid]
+      d3cold:
+        description:
+          - Whether the kernel may cut the device's power (C(d3cold_allowed)). Left alone by default.
+          - V(forbid) is for a device that does not come back well from D3cold. It sleeps in D3hot.
+          - Like O(devices[].runtime_pm) it is kept over reboots, and what was found is written back
+            when it is no longer declared.
+        type: str
+        choices: [allow, forbid]
       reentry:
         description:
           - When and how often the helper lets a woken device sleep again, with
@@ -234,6 +255,8 @@ options:
     description:
       - V(false) stores the declaration and does nothing else. It needs no device and no helper,
         and is meant for building images.
+      - No host policy is written then. A device with O(devices[].runtime_pm) or O(devices[].d3cold)
+        is held awake until a task applied it.
       - On a host whose helper runs, this does not keep the devices as they are. The helper reads
         what is stored when it starts, and again whenever any device of the host is bound, unbound,
         added or removed. From then on the devices that were declared before go by the new rules,
@@ -265,7 +288,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let the spare GPUs sleep, and know how often they are woken
+- name: Let the spare GPUs and their audio functions sleep, and know how often they are woken
   vfio.power.low_power:
     devices:
       - name: the card that must answer at once
@@ -274,13 +297,13 @@ EXAMPLES = r"""
         reserve: true
       - name: gpus
         match:
-          vendor: ["10de", "1002"]
-          class: ["0302"]
+          vendor: ["1002"]
+          class: ["03", "0403"]
         mode: entry-with-wakeup
         reentry:
           delay: 30
           max_per_hour: 20
-        count: 8
+        count: 16
     purge: true
   become: true
 
@@ -302,6 +325,14 @@ EXAMPLES = r"""
         state: absent
     exclude:
       - address: "0000:c1:00.0"
+  become: true
+
+- name: Let a card sleep that does not come back from D3cold, no deeper than D3hot
+  vfio.power.low_power:
+    devices:
+      - address: "0000:65:00.0"
+        mode: entry
+        d3cold: forbid
   become: true
 
 - name: Put the declaration into an image that is being built
@@ -357,9 +388,9 @@ drift:
         - "Of severity V(drift): V(helper-down), V(api-mismatch), V(device-missing),
           V(identity-changed), V(not-bound), V(group-not-viable), V(unsupported),
           V(kernel-refused), V(node-denied), V(mode-mismatch), V(runtime-pm-forbidden),
-          V(not-suspended), V(not-as-expected), V(wake-storm), V(stuck), V(power-error),
-          V(quarantined), V(set-incomplete), V(undeclared-hold), V(count-mismatch),
-          V(state-damaged)."
+          V(host-policy), V(not-suspended), V(not-as-expected), V(wake-storm), V(stuck),
+          V(power-error), V(quarantined), V(set-incomplete), V(undeclared-hold),
+          V(count-mismatch), V(state-damaged)."
         - "Of severity V(excused): V(leased), V(busy), V(paused), V(awake-by-quirk)."
         - "Of severity V(info): V(waiting), V(d3cold-blocked), V(no-power-management),
           V(rival-policy), V(helper-outdated), V(not-kept), V(hold-saves-nothing)."
@@ -440,13 +471,14 @@ devices:
       type: str
       sample: supported
     changed:
-      description: Whether this run opened, closed, entered or exited, or changed what is declared
-        for the device.
+      description: Whether this run opened, closed, entered or exited, wrote the host's policy, or
+        changed what is declared for the device.
       returned: always
       type: bool
       sample: false
     before:
-      description: How the device stood before.
+      description: How the device stood before. C(runtime_pm) and C(d3cold) are the
+        host's policy as it was seen, V(allow), V(forbid), or null where it was not.
       returned: always
       type: dict
       sample:
@@ -454,6 +486,8 @@ devices:
         mode: null
         held: false
         engaged: none
+        runtime_pm: allow
+        d3cold: allow
     after:
       description: How the device stands after, with the same keys.
       returned: always
@@ -463,6 +497,8 @@ devices:
         mode: entry-with-wakeup
         held: true
         engaged: entry-with-wakeup
+        runtime_pm: allow
+        d3cold: forbid
     error:
       description: Why the device could not be brought to what is declared, or null.
       returned: always

@@ -271,11 +271,16 @@ devices:
         mode: entry-with-wakeup
         reserve: false
         expect: asleep
+        runtime_pm: null
+        d3cold: forbid
     state:
-      description: Where the helper is with it, or null.
+      description:
+        - "Where the helper is with it: V(released), V(taking), V(awake), V(entering), V(entry),
+          V(entry-with-wakeup), V(waiting), V(exiting), V(letting-go), V(refused), V(stalled),
+          V(unsure) or V(spent). Null where it has nothing to do with it."
       returned: always
       type: str
-      sample: armed
+      sample: entry-with-wakeup
     held:
       description: Whether the helper has it open. Null where that is not known.
       returned: always
@@ -326,6 +331,60 @@ devices:
         total: 3
         foreign: 1
         last: "2026-11-23T07:05:00Z"
+    history:
+      description:
+        - What became of the card since it is declared, over restarts of the helper and of the host.
+          Null where it is not declared, or the helper could not be asked.
+        - Another card at the address begins its own. Cards are told apart by vendor, device,
+          subsystem and class.
+      returned: always
+      type: dict
+      contains:
+        since:
+          description: When it began.
+          returned: always
+          type: str
+          sample: "2026-03-02T10:15:00Z"
+        own:
+          description:
+            - How often the helper's own work woke it. Counted with V(entry-with-wakeup), as nobody
+              is told otherwise.
+          returned: always
+          type: int
+          sample: 12
+        foreign:
+          description: How often somebody else woke it.
+          returned: always
+          type: int
+          sample: 5
+        incidents:
+          description: The same, with devices below one port that wake at once as one.
+          returned: always
+          type: int
+          sample: 17
+        last:
+          description:
+            - The last ten incidents, the newest first, each with its time, whose doing it was
+              (V(own) or V(foreign)), and how many devices woke.
+          returned: always
+          type: list
+          elements: dict
+          sample:
+            - at: "2026-11-23T07:05:00Z"
+              kind: foreign
+              devices: 2
+        suspended_seconds:
+          description:
+            - How long it was suspended in all. The boot in which the history began counts from its
+              own beginning.
+          returned: always
+          type: float
+          sample: 22894113.25
+        active_seconds:
+          description: How long it was active in all.
+          returned: always
+          type: float
+          sample: 3112.5
     waiting_until:
       description: When a woken device enters low power again, or null.
       returned: always
@@ -567,9 +626,9 @@ drift:
         - "Of severity V(drift): V(helper-down), V(api-mismatch), V(device-missing),
           V(identity-changed), V(not-bound), V(group-not-viable), V(unsupported),
           V(kernel-refused), V(node-denied), V(mode-mismatch), V(runtime-pm-forbidden),
-          V(not-suspended), V(not-as-expected), V(wake-storm), V(stuck), V(power-error),
-          V(quarantined), V(set-incomplete), V(undeclared-hold), V(count-mismatch),
-          V(state-damaged)."
+          V(host-policy), V(not-suspended), V(not-as-expected), V(wake-storm), V(stuck),
+          V(power-error), V(quarantined), V(set-incomplete), V(undeclared-hold),
+          V(count-mismatch), V(state-damaged)."
         - "Of severity V(excused): V(leased), V(busy), V(paused), V(awake-by-quirk)."
         - "Of severity V(info): V(waiting), V(d3cold-blocked), V(no-power-management),
           V(rival-policy), V(helper-outdated), V(not-kept), V(hold-saves-nothing)."

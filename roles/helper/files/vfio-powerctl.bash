@@ -51,7 +51,8 @@ _vfio_powerctl() {
         show | why) options="--json --check --help" ;;
         release) options="--all --holder --ttl --json --help" ;;
         reclaim) options="--holder --json --help" ;;
-        rearm | clear | watch | pause | resume | version) options="--json --help" ;;
+        watch) options="--who --json --help" ;;
+        rearm | clear | pause | resume | version) options="--json --help" ;;
         *) return ;;
     esac
     case ${words[1]},$typed in

@@ -9,9 +9,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Callable, NamedTuple, Optional
 
+from ..think.host_policy import Write
 from ..think.select import asks_udev
 from ..touch.client import Client
 from ..touch.helper import CODE
+from ..touch.host_policy import PolicyFiles, write_knob
 from ..touch.look import SETTLE, look
 from ..touch.manager import Manager, standing
 from ..touch.quirks import Loaded as KnownBad
@@ -47,6 +49,8 @@ class Ground(NamedTuple):
     known_bad: Callable[[], KnownBad] = load_quirks
     policies: Callable[[], tuple[PolicyFile, ...]] = load_policies
     manager: Manager = standing
+    policy: PolicyFiles = PolicyFiles()
+    write: Callable[[Write], None] = write_knob
 
     def look(
         self,

@@ -9,11 +9,13 @@ it comes to in outcome.py, and how that looks in rows.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Optional
 
 from ..think.documents import declaration_document
 from ..think.drift import ABSENT, STOPPED
+from ..think.host_policy import Outlook
 from ..think.merge import merge
 from ..think.parse import Request, parse_request
 from ..think.plan import Step, plan
@@ -28,6 +30,7 @@ from ..words.declaration import Declaration, Known, Resolution
 from ..words.errors import HelperRefused, InputError, Problem
 from ..words.report import HoldReport
 from .answer import Answer
+from .enforce import consider, enforce
 from .ground import Ground
 from .outcome import answer
 from .ready import NotReady, missing
@@ -57,10 +60,14 @@ def _once(wish: Wish, request: Request, ground: Ground, *, check: bool) -> Answe
     if not wish.apply:
         return _stored_only(task, ground, check=check)
     ground.need_udev(merged)
+    task = task._replace(remembered=ground.policy.load())
     seen = ground.look(
         loaded._replace(declaration=merged),
         settle=SETTLE if check else 0.0,
-        besides=[entry.address for entry in loaded.known],
+        besides=[
+            *(entry.address for entry in loaded.known),
+            *(found.address for found in task.remembered.found),
+        ],
         may_start=not check,
     )
     _refuse_clashes(merged, seen, ground)
@@ -120,7 +127,9 @@ def _store(task: Task, known: tuple[Known, ...], ground: Ground) -> None:
 
 def _predicted(task: Task, seen: HostView, lacking: list[str]) -> Answer:
     steps = {step.address: step for step in _plan(task.merged, seen)}
-    actions = {address: step.actions for address, step in steps.items() if step.actions}
+    ahead = consider(task.merged, seen, task.remembered)
+    moves = {address: step.actions for address, step in steps.items() if step.actions}
+    actions = _together(ahead.options(), moves)
     warnings = [f"As this host is now it would be refused: {lack}" for lack in lacking]
     if seen.helper.state == STOPPED:
         warnings.append("The helper is stopped. Applying starts it, and it takes what is declared.")
@@ -130,7 +139,10 @@ def _predicted(task: Task, seen: HostView, lacking: list[str]) -> Answer:
             "Whether these devices support their mode is not known before the helper opens them,"
             f" which resets each of them once: {', '.join(first_opened)}."
         )
-    predicted = answer(task, seen, seen, Done(actions, steps=steps))
+    views = {view.address: view for view in seen.devices}
+    policies = {it: ahead.policy(it, views[it].policy) for it in ahead.addresses}
+    done = Done(actions, steps=steps, policies=policies, rules=ahead.rules)
+    predicted = answer(task, seen, seen, done)
     return predicted._replace(warnings=predicted.warnings + tuple(warnings))
 
 
@@ -148,9 +160,16 @@ def _plan(merged: Declaration, seen: HostView) -> list[Step]:
 
 
 def _applied(task: Task, seen: HostView, ground: Ground) -> Answer:
-    if _nothing_to_do(task, seen):
+    ahead = consider(task.merged, seen, task.remembered)
+    if _nothing_to_do(task, seen, ahead):
         return answer(task, seen, seen, Done())
+    enforced = enforce(ahead, seen, ground)
     done = _apply(task, seen, ground)
+    done = done._replace(
+        actions=_together(enforced.written, done.actions),
+        errors=enforced.errors,
+        rules=ahead.rules,
+    )
     rules = {view.address: view.rule for view in seen.devices if view.rule}
     # Afterwards nobody is still on the way: whoever was, had the time.
     now = ground.clock()
@@ -159,12 +178,23 @@ def _applied(task: Task, seen: HostView, ground: Ground) -> Answer:
     return answer(task, seen, after, done)
 
 
-def _nothing_to_do(task: Task, seen: HostView) -> bool:
+Actions = Mapping[PciAddress, tuple[str, ...]]
+
+
+def _together(written: Actions, done: Actions) -> Actions:
+    """Return what is done to each device: its policy is written first."""
+    return {it: (*written.get(it, ()), *done.get(it, ())) for it in {**written, **done}}
+
+
+def _nothing_to_do(task: Task, seen: HostView, ahead: Outlook) -> bool:
     """Tell whether the helper need not be asked: all is stored, done, and reached."""
     if seen.helper.paused:
         return False  # it looks at its off switch when it is asked to apply
     up_to_date = seen.helper.generation in (task.stored.generation, None)
     known = tuple(view.known for view in seen.devices if view.known)
+    before = task.remembered
+    if ahead.writes or (ahead.found, ahead.rules) != (before.found, before.rules) or before.damaged:
+        return False
     if task.differs or not up_to_date or known != task.loaded.known or seen.drifted:
         return False
     failed = any(view.hold and view.hold.failure for view in seen.devices)

@@ -8,15 +8,16 @@ from __future__ import annotations
 from typing import Optional
 
 from ..think.drift import ABSENT, HostCase, drifted, judge_host
-from ..think.plan import Step
+from ..touch.host_policy import RULES
 from ..touch.view import DeviceView, HostView
 from ..words.address import PciAddress
 from ..words.declaration import Declaration
 from ..words.report import Drift, HoldReport
-from .answer import Answer, drift_rows, plural
+from .answer import Answer, Document, drift_rows, plural
 from .rows import (
     Row,
     Stand,
+    difference,
     differences,
     error_of,
     passed_over_rows,
@@ -29,6 +30,7 @@ from .task import Done, Task, Wish
 CURED_BY_CONVERGING = frozenset(
     {
         "awake-by-quirk",
+        "host-policy",
         "mode-mismatch",
         "not-as-expected",
         "not-suspended",
@@ -51,7 +53,7 @@ def answer(task: Task, seen: HostView, after: HostView, done: Done) -> Answer:
     host = _host_drift(task, after)
     drifts = [*host, *(drift for row in rows for drift in row.drift)]
     result = {
-        "changed": task.differs or any(row.changed for row in rows),
+        "changed": task.differs or _rules_differ(task, done) or any(row.changed for row in rows),
         "applied": done.steps is None,
         "drifted": drifted(drifts),
         "drift": [*drift_rows(None, host), *(it for row in rows for it in row.drift_rows())],
@@ -59,25 +61,26 @@ def answer(task: Task, seen: HostView, after: HostView, done: Done) -> Answer:
         "rules": rule_rows(task.merged, after),
         "passed_over": passed_over_rows(after),
         "unlisted": unlisted_rows(task.merged, task.listed, after),
-        "diff": differences(task.stored, task.merged, rows),
+        "diff": [*differences(task.stored, task.merged, rows), *_of_rules(task, done)],
     }
     return Answer(result, _failure(task.wish, rows, drifts), task.warnings)
 
 
 def _concerned(task: Task, view: DeviceView, done: Done) -> bool:
-    """Tell whether a device belongs into the answer: listed here, or changed by this task."""
+    """Tell whether a device belongs into the answer: listed here, changed, or failed to be."""
     before = task.rule_before(view.address)
     listed = view.rule is not None and view.rule.name in task.listed
-    return listed or before != view.rule or bool(done.actions.get(view.address))
+    changed = before != view.rule or bool(done.actions.get(view.address))
+    return listed or changed or view.address in done.errors
 
 
 def _row(task: Task, view: DeviceView, seen: DeviceView, done: Done) -> Row:
-    before = Stand.of(task.rule_before(view.address), seen.hold)
-    after = Stand.of(view.rule, view.hold)
+    before = Stand.of(task.rule_before(view.address), seen)
+    after = Stand.of(view.rule, view)
     actions = done.actions.get(view.address, ())
     if done.steps is not None and actions:
-        return _planned_row(view, before, done.steps[view.address])
-    error = error_of(view)
+        return _planned_row(view, before, actions, done)
+    error = done.errors.get(view.address) or error_of(view)
     if view.address in done.pending:
         error = _unfinished(view.address, done.reports.get(view.address), task.wish.timeout)
     return Row(view, before, after, actions, error, view.drift)
@@ -99,11 +102,25 @@ def _unfinished(address: PciAddress, report: Optional[HoldReport], timeout: int)
     )
 
 
-def _planned_row(view: DeviceView, before: Stand, step: Step) -> Row:
-    after = Stand(view.rule, step.after.held, step.after.mode)
+def _planned_row(view: DeviceView, before: Stand, actions: tuple[str, ...], done: Done) -> Row:
+    after = Stand.of(view.rule, view)._replace(policy=done.policies.get(view.address, view.policy))
+    step = (done.steps or {}).get(view.address)
+    if step is not None:
+        after = after._replace(held=step.after.held, engaged=step.after.mode)
     drift = tuple(it for it in view.drift if it.code not in CURED_BY_CONVERGING)
     error = error_of(view._replace(drift=drift))
-    return Row(view, before, after, step.actions, error, drift)
+    return Row(view, before, after, actions, error, drift)
+
+
+def _rules_differ(task: Task, done: Done) -> bool:
+    return done.rules is not None and done.rules != task.remembered.rules
+
+
+def _of_rules(task: Task, done: Done) -> list[Document]:
+    """Return the difference in the rules for udev."""
+    if not _rules_differ(task, done):
+        return []
+    return [difference(RULES, task.remembered.rules, done.rules)]
 
 
 def _host_drift(task: Task, after: HostView) -> list[Drift]:

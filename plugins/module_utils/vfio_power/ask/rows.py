@@ -11,6 +11,7 @@ from typing import NamedTuple, Optional
 from ..think.documents import rule_document, selector_document
 from ..touch.view import DeviceView, HostView
 from ..words.address import PciAddress
+from ..words.allowance import KNOBS, HostPolicy
 from ..words.declaration import Declaration, Rule
 from ..words.mode import Mode
 from ..words.report import Drift, HoldReport
@@ -25,14 +26,23 @@ class Stand(NamedTuple):
     rule: Optional[Rule] = None
     held: bool = False
     engaged: Mode = Mode.NONE
+    policy: HostPolicy = HostPolicy()
 
     @classmethod
-    def of(cls, rule: Optional[Rule], hold: Optional[HoldReport]) -> Stand:
-        """Take it from a helper's report; nobody holds what it does not report."""
-        return cls(rule, hold.held, hold.engaged) if hold else cls(rule)
+    def of(cls, rule: Optional[Rule], view: DeviceView) -> Stand:
+        """Take it from a picture; nobody holds what the helper does not report."""
+        hold = view.hold or HoldReport(view.address)
+        return cls(rule, hold.held, hold.engaged, view.policy)
 
     def document(self) -> Document:
-        """Return it as a task shows it."""
+        """Return it with the host's policy, as it was seen."""
+        return {
+            **self.summary(),
+            **{knob.option: knob.said(self.policy) for knob in KNOBS},
+        }
+
+    def summary(self) -> Document:
+        """Return it as a task shows each device."""
         return {
             "rule": self.rule.name if self.rule else None,
             "mode": self.rule.mode.value if self.rule else None,
@@ -63,7 +73,7 @@ class Row(NamedTuple):
         return {
             "address": str(self.view.address),
             "model": model_of(self.view),
-            **after,
+            **self.after.summary(),
             "power_state": power.power_state if power else None,
             "runtime_status": power.runtime_status if power else None,
             "capability": self._capability(),
@@ -144,17 +154,18 @@ def differences(before: Declaration, after: Declaration, rows: Iterable[Row]) ->
     old = {rule.name: rule_document(rule) for rule in before.rules}
     new = {rule.name: rule_document(rule) for rule in after.rules}
     for name in dict.fromkeys([*old, *new]):
-        found.append(_difference(f"rule {name!r}", old.get(name, {}), new.get(name, {})))
-    found.append(_difference("exclude", _excluded(before), _excluded(after)))
+        found.append(difference(f"rule {name!r}", old.get(name, {}), new.get(name, {})))
+    found.append(difference("exclude", _excluded(before), _excluded(after)))
     found += [
-        _difference(f"device {row.view.address}", row.before.document(), row.after.document())
+        difference(f"device {row.view.address}", row.before.document(), row.after.document())
         for row in rows
         if row.changed
     ]
-    return [difference for difference in found if difference["before"] != difference["after"]]
+    return [it for it in found if it["before"] != it["after"]]
 
 
-def _difference(header: str, before: object, after: object) -> Document:
+def difference(header: str, before: object, after: object) -> Document:
+    """Return one difference as Ansible shows it."""
     return {
         "before_header": header,
         "after_header": header,

@@ -10,8 +10,10 @@ from typing import NamedTuple, Optional
 
 from ..think.parse import Request
 from ..think.plan import Step
+from ..touch.host_policy import Remembered
 from ..touch.store import Loaded
 from ..words.address import PciAddress
+from ..words.allowance import HostPolicy
 from ..words.declaration import Declaration, Rule
 from ..words.report import HoldReport
 
@@ -35,6 +37,7 @@ class Task(NamedTuple):
     request: Request
     loaded: Loaded
     merged: Declaration
+    remembered: Remembered = Remembered()  # of the host's policy before us
 
     @property
     def stored(self) -> Declaration:
@@ -54,7 +57,7 @@ class Task(NamedTuple):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return what was wrong with the stored files."""
-        return (self.loaded.damaged,) if self.loaded.damaged else ()
+        return tuple(filter(None, (self.loaded.damaged, self.remembered.damaged)))
 
     def rule_before(self, address: PciAddress) -> Optional[Rule]:
         """Return the rule that a device went by before."""
@@ -69,6 +72,9 @@ class Done(NamedTuple):
     reports: Mapping[PciAddress, HoldReport] = {}
     pending: tuple[PciAddress, ...] = ()
     steps: Optional[Mapping[PciAddress, Step]] = None  # in check mode: what would be done
+    errors: Mapping[PciAddress, str] = {}  # why the host's policy could not be written
+    policies: Mapping[PciAddress, HostPolicy] = {}  # in check mode: what it would be
+    rules: Optional[str] = None  # for udev, where the host's policy was looked at
 
     def entered(self, now: float) -> dict[PciAddress, float]:
         """Return since when each device may be on its way to the state that is expected of it."""

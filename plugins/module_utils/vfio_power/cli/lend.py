@@ -44,21 +44,32 @@ def reclaim(stage: Stage, options: Namespace) -> int:
         "holder": holder,
     }
     reports = _devices(stage.around.client.call("Reclaim", parameters, RECLAIM_WITHIN))
-    _print(stage, reports, [_taken(report) for report in reports])
-    return tell_not_taken(stage, reports)
+    return _taken_back(stage, reports, [_taken(report) for report in reports])
 
 
 def clear(stage: Stage, options: Namespace) -> int:
     """Trust devices again, and take those that are declared."""
     parameters = {"addresses": [str(address) for address in options.addresses]}
     reports = _devices(stage.around.client.call("Clear", parameters, RECLAIM_WITHIN))
-    _print(stage, reports, [_cleared(report) for report in reports])
-    return tell_not_taken(stage, reports)
+    return _taken_back(stage, reports, [_cleared(report) for report in reports])
 
 
 def tell_not_taken(stage: Stage, reports: Reports) -> int:
     """Name the devices that could not be taken and why; return the exit status."""
     return _tell_failures(stage, [not_taken(report) for report in reports])
+
+
+def _taken_back(stage: Stage, reports: Reports, sentences: Sequence[str]) -> int:
+    """Print what became of devices, and what those wait for that are not held."""
+    _print(stage, reports, sentences)
+    ended = tell_not_taken(stage, reports)
+    now = Fields(stage.around.client.call("GetStatus"), "status")
+    paused = now.optional("paused", str)
+    if not paused or all(report.held or report.rule is None for report in reports):
+        return ended
+    why = f"the helper is paused, it takes nothing ({paused})"
+    stage.remark(f"{why}. When that is over: vfio-powerctl resume")
+    return REFUSED
 
 
 def _only_holder(stage: Stage, addresses: Sequence[PciAddress]) -> Optional[str]:

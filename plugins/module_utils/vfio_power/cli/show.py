@@ -9,9 +9,13 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
+from ..think.chronicle import slept
 from ..touch.document import device_document
 from ..touch.view import DeviceView, HostView
 from ..words.address import PciAddress
+from ..words.allowance import KNOBS
+from ..words.facts import Power
+from ..words.history import FOREIGN, History
 from ..words.mode import Mode
 from . import wording
 from .listing import tell_limits, verdict
@@ -90,6 +94,9 @@ def _declared(device: DeviceView, view: HostView) -> Iterator[str]:
         return
     expected = "" if rule.expect.value == "any" else f", expected {rule.expect}"
     yield f"{wording.mode(rule)}{expected} (rule {rule.name})"
+    said = [f"{knob.option} {word}" for knob in KNOBS if (word := knob.said(rule.policy))]
+    if said:
+        yield f"host policy: {', '.join(said)}"
 
 
 def _held(device: DeviceView, view: HostView) -> Iterator[str]:
@@ -144,6 +151,31 @@ def _reentry(device: DeviceView, _view: HostView) -> Iterator[str]:
         yield f"{hold.reentries.suppressed} put off so far"
 
 
+def _history(device: DeviceView, _view: HostView) -> Iterator[str]:
+    history = device.hold.history if device.hold else None
+    if history is None:
+        return
+    asleep, awake = slept(history, device.power or Power())
+    times = f"asleep {wording.lasting(asleep)}, awake {wording.lasting(awake)}"
+    yield f"since {wording.when(history.since)}: {times}"
+    if history.incidents:
+        wakes = history.own + history.foreign
+        yield f"{wakes} wakes, {history.foreign} of them by somebody else; {_last(history)}"
+    for incident in history.last:
+        by = "by somebody else" if incident.kind == FOREIGN else "by our own work"
+        at_once = f", {incident.devices} devices at once" if incident.devices > 1 else ""
+        yield f"{wording.when(incident.at)} {by}{at_once}"
+
+
+def _last(history: History) -> str:
+    told, all_of_them = len(history.last), history.incidents
+    return (
+        f"{all_of_them} incidents"
+        if told == all_of_them
+        else f"the last {told} of {all_of_them} incidents"
+    )
+
+
 def _quirks(device: DeviceView, _view: HostView) -> Iterator[str]:
     for quirk in device.quirks:
         yield f"{quirk.kind.value}: {quirk.reason}, says {quirk.source}"
@@ -183,6 +215,7 @@ ROWS: Sequence[tuple[str, Callable[[DeviceView, HostView], Iterator[str]]]] = (
     ("reached", _reached),
     ("wakes", _wakes),
     ("re-entry", _reentry),
+    ("history", _history),
     ("quirk", _quirks),
     ("lease", _leases),
     ("quarantine", _quarantine),

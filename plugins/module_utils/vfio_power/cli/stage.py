@@ -9,15 +9,19 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional, TextIO
 
+from ..think.trace import Began
 from ..touch.client import Client
 from ..touch.look import Describe, look
 from ..touch.manager import Manager, not_stopped, standing
+from ..touch.processes import who_is
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
+from ..touch.tracing import Tracefs
 from ..touch.view import HostView
 from ..words.declaration import Selector
 from ..words.errors import VfioPowerError
 from ..words.report import Failure
+from ..words.waker import Waker
 from .paint import Paint
 
 DONE, REFUSED, UNREACHABLE = 0, 1, 3
@@ -35,6 +39,7 @@ class Surroundings:
         describe: Optional[Describe] = None,
         look_options: Optional[Mapping[str, Any]] = None,
         manager: Manager = standing,
+        tracefs: Optional[Tracefs] = None,
     ) -> None:
         self.client = client or Client()
         self.sysfs = sysfs or Sysfs()
@@ -42,6 +47,7 @@ class Surroundings:
         self.describe = describe
         self.look_options = look_options or {}
         self.manager = manager
+        self.tracefs = tracefs or Tracefs()
 
     def running(self) -> Client:
         """Return the client, for a command that must not start the helper. Raises Stopped."""
@@ -59,6 +65,14 @@ class Surroundings:
             manager=self.manager,
             **self.look_options,
         )
+
+    def who_is(self, call: Began, helper: Optional[int]) -> Waker:
+        """Say who makes a call that the kernel noted, if it is not the helper with that pid."""
+        places = {name: self.look_options[name] for name in _PLACES if name in self.look_options}
+        return who_is(call, helper, **places)
+
+
+_PLACES = ("proc", "run")
 
 
 class Stage:

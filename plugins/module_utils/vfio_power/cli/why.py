@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``why``: what keeps a device awake, what is between it and D3cold, and the next step for each.
+"""``why``: what differs, keeps a device awake or stands between it and D3cold, with the next steps.
 
 Under it the way from its root port, with all that is below the same ports.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from typing import Optional, Union
 
 from ..touch.view import DeviceView, HostView
+from ..words.report import Drift
 from ..words.why import Node, Reason, Why
 from . import wording
 from .show import LABEL, run_with
@@ -26,11 +28,12 @@ def run(stage: Stage, options: Namespace) -> int:
 
 
 def lines(stage: Stage, device: DeviceView, _view: HostView) -> Iterator[str]:
-    """Yield where it is and could be, the reasons, and the tree."""
+    """Yield where it is, what differs, where it could be, the reasons, and the tree."""
     model = device.facts.model if device.facts else ""
     yield stage.paint("bold", f"{device.address}  {model}".rstrip())
     yield from _row("reached", [wording.reached(device)])
     why = device.why
+    yield from _row("drift", _told(stage, _untold(device.drift, why)))
     if why is None:
         return
     yield from _row("best", [_best(why)])
@@ -55,7 +58,13 @@ def _best(why: Why) -> str:
     return why.best
 
 
-def _told(stage: Stage, reasons: Iterable[Reason]) -> Iterator[str]:
+def _untold(drift: Iterable[Drift], why: Optional[Why]) -> Iterator[Drift]:
+    """Yield what differs and is not among the reasons why the device is awake."""
+    told = {reason.code for reason in why.awake} if why else set()
+    return (it for it in drift if it.code not in told)
+
+
+def _told(stage: Stage, reasons: Iterable[Union[Reason, Drift]]) -> Iterator[str]:
     for reason in reasons:
         yield f"{reason.message} {stage.paint('faint', f'({reason.code})')}"
         yield f"  {reason.hint}"

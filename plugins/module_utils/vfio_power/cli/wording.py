@@ -11,10 +11,13 @@ from typing import Any, Optional
 
 from ..think.policy import State
 from ..think.reentry import BUCKET, Breaker
+from ..think.witness import WOKEN
 from ..touch.view import DeviceView, HostView
 from ..words.declaration import Rule
 from ..words.mode import Mode
 from ..words.report import HoldReport, Reentries
+from ..words.waker import Kind, Waker
+from .woken import it_was, woken
 
 NOTHING = "-"
 
@@ -133,6 +136,19 @@ def summary(view: HostView) -> str:
 
 def event(told: Mapping[str, Any], report: HoldReport) -> Optional[str]:
     """Return what happened to a device, or None where the next event will say it better."""
+    sentence = _happened(told, report)
+    by = told.get("woken_by")
+    if sentence is None or by is None:
+        return sentence
+    waker = Waker(**by)
+    if told.get("event") == WOKEN:
+        return woken(waker, int(told.get("times", 1)))
+    if waker.kind is Kind.OWN and "woken-own" in (told["event"], f"woken-{told.get('detail')}"):
+        return sentence  # it says so already
+    return f"{sentence}; {it_was(waker)}"
+
+
+def _happened(told: Mapping[str, Any], report: HoldReport) -> Optional[str]:
     name, detail = str(told.get("event", "")), str(told.get("detail") or "")
     if name in _WOKEN and report.state == State.ARMED.value:
         return None  # "waiting" follows, and knows until when

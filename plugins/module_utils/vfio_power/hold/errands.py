@@ -15,6 +15,7 @@ from ..think.units import host_drivers
 from ..touch.backends import GroupNotViable
 from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
+from ..words.allowance import HostPolicy
 from ..words.declaration import Known
 from ..words.errors import KernelRefused, VfioPowerError
 from ..words.facts import Facts, Identity, Power
@@ -81,6 +82,10 @@ class Errands:
     def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
         """Tell what sysfs says of it. This is passive and quick, and may be asked in the loop."""
         return self._sysfs.d3cold_allowed(address)
+
+    def policy(self, address: PciAddress) -> HostPolicy:
+        """Tell what the host allows a device; passive and quick as well."""
+        return self._sysfs.policy(address)
 
     def failure(self, error: Exception, address: PciAddress, facts: Optional[Facts]) -> Failure:
         """Say what an error of ``run`` means to people."""

@@ -8,8 +8,7 @@ Everything here may block for seconds: it runs in workers.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from ..think.policy import Action
 from ..touch.device import Device
@@ -37,14 +36,21 @@ class Counters(NamedTuple):
 
 
 class Grip:
-    """A held device and its counters. Whoever made it says in ``closing`` how it is closed."""
+    """A held device and its counters. Whoever makes it says how it is let go."""
 
-    def __init__(self, device: Device, counters: Counters, group: int, backend: str) -> None:
+    def __init__(
+        self,
+        device: Device,
+        counters: Counters,
+        group: int,
+        backend: str,
+        let_go: Callable[[Grip], None],
+    ) -> None:
         self.device = device
         self.counters = counters
         self.group = group
         self.backend = backend
-        self.closing = ExitStack()
+        self._let_go = let_go
         self._probed: set[int] = set()
         self._entered = False
 
@@ -76,4 +82,4 @@ class Grip:
 
     def close(self) -> None:
         """Close all of it, and the group with its last device."""
-        self.closing.close()
+        self._let_go(self)

@@ -67,14 +67,12 @@ class Grips:
             device = self._open(shared.way_in, facts)
             taking.callback(device.close)
             counters = Counters(*(taking.enter_context(eventfd()) for _counter in COUNTERS))
-            grip = Grip(device, counters, group, shared.way_in.backend)
+            grip = Grip(device, counters, group, shared.way_in.backend, self._let_go)
             # Before low power is ever entered: registering later would be a wake.
             device.signal_requests(counters.request)
             device.signal_errors(counters.error)
             self._store.keep(_named(grip))
-            taking.callback(self._store.forget, list(_named(grip)))
-            grip.closing.callback(self._see_it_free, group)
-            grip.closing.push(taking.pop_all())
+            taking.pop_all()
         return grip
 
     def take_over(self, kept: Iterable[Kept]) -> tuple[dict[PciAddress, Grip], Rest]:
@@ -106,16 +104,20 @@ class Grips:
         node = Node(self._kernel, parts.pop(device).steal())
         opened = Device(address, self._kernel, node)
         counters = Counters(*(parts.pop(device._replace(part=part)) for part in COUNTERS))
-        grip = Grip(opened, counters, device.group, device.backend)
+        grip = Grip(opened, counters, device.group, device.backend, self._let_go)
         grip.taken_over()
         self._shared[device.group].devices += 1
-        grip.closing.callback(self._see_it_free, device.group)
-        grip.closing.callback(self._leave, device.group)
-        grip.closing.callback(opened.close)
-        for counter in counters:
-            grip.closing.callback(counter.close)
-        grip.closing.callback(self._store.forget, list(_named(grip)))
         return grip
+
+    def _let_go(self, grip: Grip) -> None:
+        """Close a device: the manager's copies first, and the group with its last device."""
+        with ExitStack() as closing:
+            closing.callback(self._see_it_free, grip.group)
+            closing.callback(self._leave, grip.group)
+            closing.callback(grip.device.close)
+            for counter in grip.counters:
+                closing.callback(counter.close)
+            closing.callback(self._store.forget, list(_named(grip)))
 
     def _way_in_again(self, device: Keepsake, descriptor: OwnedFd) -> WayIn:
         node = Node(self._kernel, descriptor.steal())

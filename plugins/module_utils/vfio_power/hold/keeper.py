@@ -26,6 +26,8 @@ from .calls import Calls
 from .errands import Errands
 from .goals import Goals
 from .grip import Grip
+from .held_off import HeldOff
+from .histories import Histories
 from .holder import Holder
 from .jobs import Jobs
 from .lending import Lending
@@ -33,9 +35,12 @@ from .marks import Marks
 from .neighbours import Neighbours
 from .permits import Permits
 from .reporting import Reporting
-from .surroundings import Listener, Surroundings
+from .surroundings import Listener, Surroundings, Timer
 from .table import Table
 from .windows import Windows
+
+LOOK_AGAIN = 5.0
+"""Seconds between two looks at a host policy that is not as declared."""
 
 
 class Keeper:
@@ -50,12 +55,14 @@ class Keeper:
         records: Records,
         bars: Bars,
         marks: Marks,
+        histories: Histories,
         listener: Listener,
     ) -> None:
         self.table = Table()
         self.jobs = jobs
         self.bars = bars
         self.marks = marks
+        self.histories = histories
         self.asks = Asks(around)
         self.permits = Permits(around, self.refresh, self.ask)
         self.lending: Optional[Lending] = None
@@ -64,8 +71,12 @@ class Keeper:
         self._records = records
         self._listener = listener
         self._holders: dict[PciAddress, Holder] = {}
-        self._goals = Goals(bars, self.permits, errands.d3cold_allowed)
-        self._reporting = Reporting(around.uptime, bars, self.permits, self._goals)
+        self.held_off = HeldOff()
+        self._goals = Goals(
+            bars, self.permits, self.held_off, errands.d3cold_allowed, errands.policy
+        )
+        self._looks: dict[PciAddress, Timer] = {}
+        self._reporting = Reporting(around.uptime, bars, self.permits, self._goals, histories)
         self._neighbours = Neighbours(windows)
         self._calls = Calls(around, errands, jobs, self._neighbours, listener)
 
@@ -73,6 +84,7 @@ class Keeper:
         """Go by another table from now on; what is no longer declared is let go."""
         self.table = table
         self._neighbours.install(table, self._holders.values())
+        self.histories.install(table)
         self.refresh_all()
 
     def take_over(self, grips: Mapping[PciAddress, Grip], rest: Mapping[int, ExitStack]) -> None:
@@ -80,6 +92,8 @@ class Keeper:
         records = self._records.load()
         for address in records.keys() - grips.keys():
             self._records.remove(address)
+        known = {address: records.get(address) for address in grips}
+        self.histories.go_on({it: record.wakes for it, record in known.items() if record})
         for address, grip in grips.items():
             holder = self._holders[address] = Holder(address, self, self._around)
             holder.take_over(grip, records.get(address))
@@ -102,6 +116,19 @@ class Keeper:
         holder.wait.bounds = rule.reentry if rule else Reentry()
         holder.enter_only_once(once=self.table.has_quirk(address, Kind.NO_REENTRY))
         holder.want(goal)
+        self._look_again(address)
+
+    def _look_again(self, address: PciAddress) -> None:
+        """Look at the host's policy until it is as declared: nobody tells when it is written."""
+        waits = address in self._looks
+        if waits or not self.permits.has(address) or not self._goals.by_policy(address, self.table):
+            return
+
+        def look() -> None:
+            del self._looks[address]
+            self.refresh(address)
+
+        self._looks[address] = self._around.call_later(LOOK_AGAIN, look)
 
     def refresh_all(self) -> None:
         """Tell every device's holder what is wanted now."""
@@ -247,6 +274,8 @@ class Keeper:
 
     def happened(self, holder: Holder, event: str, detail: str = "") -> None:
         """Tell the listener; stand aside where the device is wanted, or can do nothing for us."""
+        if event in ("woken-own", "woken-foreign"):
+            self.histories.woken(holder.address, holder.wakes, own=event == "woken-own")
         self._listener(holder.address, event, detail)
         if event == "requested":
             self.stand_aside(holder.address)

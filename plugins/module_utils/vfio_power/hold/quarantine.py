@@ -124,13 +124,17 @@ class Quarantine:
             return
         self._waits = True
 
-        def save() -> None:
+        def save() -> Optional[OSError]:
             self._waits = False  # first: what comes from here on needs another save
-            self._file.save(self._newest)
+            try:
+                self._file.save(self._newest)
+            except OSError as error:
+                return error
+            return None
 
-        def saved(_none: None, error: Optional[Exception]) -> None:
-            if isinstance(error, OSError):
-                self._unwritten(error)
+        def saved(unwritten: Optional[OSError], error: Optional[Exception]) -> None:
+            if unwritten is not None:
+                self._unwritten(unwritten)
             elif error is None:
                 self.damaged = ""
 

@@ -12,6 +12,7 @@ from ..words.mode import Mode
 from ..words.report import HoldReport, Lease, Running
 from .bars import Bars
 from .goals import Goals
+from .histories import Histories
 from .holder import Holder
 from .permits import Permits
 from .table import Table
@@ -21,12 +22,18 @@ class Reporting:
     """Puts together what the table, the bars, the permits and a holder know of a device."""
 
     def __init__(
-        self, uptime: Callable[[], float], bars: Bars, permits: Permits, goals: Goals
+        self,
+        uptime: Callable[[], float],
+        bars: Bars,
+        permits: Permits,
+        goals: Goals,
+        histories: Histories,
     ) -> None:
         self._uptime = uptime
         self._bars = bars
         self._permits = permits
         self._goals = goals
+        self._histories = histories
 
     def report(
         self,
@@ -43,8 +50,9 @@ class Reporting:
             known.rule if known else None,
             taken_after=None if barred else self._permits.due(address),
             leases=leases,
-            failure=self._goals.by_quirk(address, table, holder),
+            failure=self._goals.in_the_way(address, table, holder),
             quarantined=self._bars.distrusted(address, table),
+            history=self._histories.of(address),
         )
         if holder is None:
             return report
@@ -59,7 +67,7 @@ class Reporting:
 
 def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
     counted = mode is Mode.ENTRY_WITH_WAKEUP
-    by_quirk = report.failure if holder.engaged is Mode.NONE else None  # else not heeded yet
+    why_not = report.failure if holder.engaged is Mode.NONE else None  # else not heeded yet
     return report._replace(
         state=holder.state.value,
         held=holder.grip is not None,
@@ -69,5 +77,5 @@ def _told_by(holder: Holder, report: HoldReport, mode: Mode) -> HoldReport:
         entered=holder.entered,
         waiting_until=holder.wait.until,
         reentries=holder.wait.report() if counted else None,
-        failure=holder.failure or by_quirk,
+        failure=holder.failure or why_not,
     )

@@ -27,6 +27,7 @@ CODES = {
     "node-denied": DRIFT,
     "mode-mismatch": DRIFT,
     "runtime-pm-forbidden": DRIFT,
+    "host-policy": DRIFT,
     "not-suspended": DRIFT,
     "not-as-expected": DRIFT,
     "wake-storm": DRIFT,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Optional
 
 from ..words.address import PciAddress
+from ..words.allowance import KNOBS, HostPolicy
 from ..words.declaration import Declaration, Known, Match, Rule, Selector
 from ..words.errors import InputError
 from ..words.facts import Identity
@@ -36,11 +37,18 @@ def rule_document(rule: Rule) -> dict[str, object]:
     """Return one rule as a task spells it."""
     document: dict[str, object] = {"name": rule.name, **selector_document(rule.selector)}
     document.update(mode=rule.mode.value, reserve=rule.reserve, expect=rule.expect.value)
+    document.update(policy_document(rule.policy))
     if rule.mode is Mode.ENTRY_WITH_WAKEUP:
         document["reentry"] = dict(rule.reentry._asdict())
     if rule.count is not None:
         document["count"] = rule.count
     return document
+
+
+def policy_document(policy: HostPolicy) -> dict[str, object]:
+    """Return what a policy says, and nothing of what it leaves alone."""
+    said = {knob.option: knob.said(policy) for knob in KNOBS}
+    return {option: word for option, word in said.items() if word}
 
 
 def selector_document(selector: Selector) -> dict[str, object]:

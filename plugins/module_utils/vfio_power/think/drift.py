@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Callable, Optional
 
 from ..words.report import Drift
-from . import drift_around, drift_card, drift_hold, drift_power
+from . import drift_around, drift_card, drift_hold, drift_policy, drift_power
 from .codes import CODES, drifted
 from .drift_case import ABSENT, DOWN, RUNNING, STOPPED, Case, reached
 from .drift_host import HostCase, judge_host
@@ -49,6 +49,7 @@ AS_DECLARED: Sequence[Check] = (
     drift_card.not_bound,
     drift_hold.busy,
     drift_card.group_not_viable,
+    drift_policy.host_policy,
     drift_hold.paused,
     drift_hold.failed,
     drift_hold.wake_storm,

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ..words.allowance import Allowance
+from ..words.declaration import Rule
 from ..words.mode import Expect
 from ..words.report import Drift
 from .codes import DRIFT, found
@@ -38,7 +40,7 @@ def d3cold_blocked(case: Case) -> Optional[Drift]:
     rule, power = case.rule, case.power
     if rule is None or power is None or not power.asleep or power.power_state != "D3hot":
         return None
-    if not case.not_deeper or rule.expect not in SLEEPING:
+    if not case.not_deeper or rule.expect not in SLEEPING or _declared_so(rule):
         return None
     expected = rule.expect is Expect.D3COLD
     if not expected and case.best != "D3cold":
@@ -50,6 +52,10 @@ def d3cold_blocked(case: Case) -> Optional[Drift]:
         case.not_deeper[0].hint,
     )
     return drift._replace(severity=DRIFT) if expected else drift
+
+
+def _declared_so(rule: Rule) -> bool:
+    return rule.policy.d3cold is Allowance.FORBID
 
 
 def rival_policy(case: Case) -> Optional[Drift]:

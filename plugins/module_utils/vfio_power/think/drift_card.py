@@ -60,4 +60,5 @@ def group_not_viable(case: Case) -> Optional[Drift]:
         return None
     others = ", ".join(f"{address} ({driver})" for address, driver in case.group_drivers.items())
     message = f"{case.subject} shares its IOMMU group with devices on host drivers: {others}"
-    return found("group-not-viable", message, "Bind them to vfio-pci too, or leave them unbound")
+    bind = "Bind them to vfio-pci too, or leave them unbound"
+    return found("group-not-viable", message, f"{bind}; then: vfio-powerctl reclaim {case.address}")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from ..words.address import PciAddress
+from ..words.allowance import HostPolicy
 from ..words.declaration import Known, Rule
 from ..words.facts import Facts, HostFacts, Power
 from ..words.report import HoldReport
@@ -28,6 +29,7 @@ class Case(NamedTuple):
     facts: Optional[Facts] = None
     power: Optional[Power] = None
     hold: Optional[HoldReport] = None
+    policy: HostPolicy = HostPolicy()  # of the host, as it was seen
     helper: str = RUNNING
     paused: str = ""  # why the helper stands back
     host: HostFacts = HostFacts()

@@ -96,7 +96,13 @@ def failed(case: Case) -> Optional[Drift]:
     if failure is None or case.rule is None or not (case.rule.holds or case.held):
         return None
     hint = failure.hint or "Look at the kernel log: journalctl -k"
+    if failure.code in _TRIED_ONCE:
+        hint += f"; then: vfio-powerctl reclaim {case.address}"
     return found(failure.code, failure.message, hint)
+
+
+_TRIED_ONCE = ("group-not-viable", "kernel-refused", "node-denied")
+"""Refusals after which nobody tries again before somebody asks for it."""
 
 
 def wake_storm(case: Case) -> Optional[Drift]:
@@ -110,7 +116,7 @@ def wake_storm(case: Case) -> Optional[Drift]:
         "wake-storm",
         f"{case.subject} was {often}; it is left awake for another {rest}, then tried once more",
         "Find what reads it: lspci, lshw, fact gathering and monitoring agents do;"
-        " vfio-powerctl watch tells when it is woken",
+        " vfio-powerctl watch --who names it",
     )
 
 
@@ -123,7 +129,7 @@ def waiting(case: Case) -> Optional[Drift]:
     reentries = case.hold.reentries if case.hold else None
     if reentries is not None and reentries.put_off_by == BUCKET:
         message += f", when the bound of {case.rule.reentry.max_per_hour} an hour allows it"
-    return found("waiting", message, "Nothing to do; vfio-powerctl watch tells when it is woken")
+    return found("waiting", message, "Nothing to do; vfio-powerctl watch --who tells who woke it")
 
 
 def mode_mismatch(case: Case) -> Optional[Drift]:

@@ -94,8 +94,6 @@ def _way_to(expect: Expect, case: Case) -> str:
         return "Declare mode none with reserve: true to keep it awake"
     if case.power is not None and case.power.asleep:
         return f"Look what is in the way: vfio-powerctl why {case.address}"
-    if case.host.disable_idle_d3 and not case.held:
-        return "vfio-pci keeps unopened devices awake here (disable_idle_d3): declare mode entry"
     return _next(case)
 
 

@@ -42,6 +42,20 @@ type Failure (code: string, message: string, hint: string, operation: string, er
 # Why a device is not taken any more; the code is that of its drift.
 type Quarantined (code: string, message: string, since: float)
 
+# A wake, own or foreign; devices below one port that wake at once are one incident.
+type Incident (at: float, kind: string, devices: int)
+
+# What became of a card over the years. before: in seconds, before the kernel's own counters began.
+type History (
+  since: float,
+  own: int,
+  foreign: int,
+  incidents: int,
+  last: []Incident,
+  asleep_before: float,
+  awake_before: float
+)
+
 # One declared, held, leased or quarantined device, from the helper's memory.
 type Device (
   address: string,
@@ -58,7 +72,8 @@ type Device (
   leases: []Lease,
   running: ?Running,
   failure: ?Failure,
-  quarantined: ?Quarantined
+  quarantined: ?Quarantined,
+  history: ?History
 )
 
 type Outcome (device: Device, actions: []string)
@@ -108,6 +123,10 @@ method Clear(addresses: []string) -> (devices: []Device)
 method Pause() -> (devices: []Device, paused: ?string)
 
 method Resume() -> (devices: []Device, paused: ?string)
+
+# Only with "more": leaves devices awake, and takes none of them, for as long as the client is
+# connected. The answer comes when they are awake; on those that are pending a call hangs.
+method HoldOff(addresses: []string) -> (devices: []Device, pending: []string)
 
 # Lets go of everything and takes nothing any more: the helper is about to be stopped.
 method LetGo() -> (held: []string)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple, Optional, Union
+from typing import Callable, NamedTuple, Optional, Union
 
+from ..words.allowance import KNOBS, Allowance, HostPolicy
 from ..words.declaration import Reentry, Rule, Selector
 from ..words.errors import Problem
 from ..words.mode import Expect, Mode, default_expectation
@@ -25,7 +26,17 @@ from .parse_values import (
 )
 from .select import describe
 
-RULE_KEYS = ("name", "address", "match", "mode", "reserve", "expect", "reentry", "count")
+RULE_KEYS = (
+    "name",
+    "address",
+    "match",
+    "mode",
+    "reserve",
+    "expect",
+    *(knob.option for knob in KNOBS),
+    "reentry",
+    "count",
+)
 ENTRY_KEYS = (*RULE_KEYS, "state")
 
 
@@ -53,6 +64,7 @@ class _Wish(NamedTuple):
     mode: Optional[Mode] = None
     reserve: Optional[bool] = None
     expect: Optional[Expect] = None
+    policy: HostPolicy = HostPolicy()
     reentry: Optional[Reentry] = None
     found: Optional[int] = None
 
@@ -90,11 +102,22 @@ def _read_wish(given: Mapping[str, object], place: str, problems: Problems) -> _
         wish = wish._replace(
             expect=read_choice(given["expect"], f"{place}.expect", problems, Expect)
         )
+    wish = wish._replace(policy=read_policy(given, place, problems))
     if "reentry" in given:
         wish = wish._replace(reentry=read_reentry(given["reentry"], f"{place}.reentry", problems))
     if "count" in given:
         wish = wish._replace(found=read_whole(given["count"], f"{place}.count", problems, 0))
     return wish
+
+
+def read_policy(given: Mapping[str, object], place: str, problems: Problems) -> HostPolicy:
+    """Read what is said of the host's policy; what is not said is left alone."""
+    said = {
+        knob.option: read_choice(given[knob.option], f"{place}.{knob.option}", problems, Allowance)
+        for knob in KNOBS
+        if knob.option in given
+    }
+    return HostPolicy(**said)
 
 
 def _refuse_contradictions(
@@ -115,14 +138,27 @@ def _refuse_contradictions(
         refuse("expect", f"awake contradicts mode {wish.mode}, which lets the device sleep")
     if wish.expect in (Expect.ASLEEP, Expect.D3COLD) and wish.reserve:
         refuse("expect", f"{wish.expect} contradicts reserve, which keeps the device awake")
+    _refuse_policy(wish, refuse)
     if "reentry" in given and wish.mode is not Mode.ENTRY_WITH_WAKEUP:
         refuse("reentry", f"goes with mode entry-with-wakeup only, not with mode {wish.mode}")
+
+
+def _refuse_policy(wish: _Wish, refuse: Callable[[str, str], None]) -> None:
+    """Refuse a policy under which the device could not do what else is said of it."""
+    if wish.policy.runtime_pm is Allowance.FORBID:
+        if wish.mode is not Mode.NONE:
+            refuse("runtime_pm", f"forbid contradicts mode {wish.mode}: it could never sleep")
+        elif wish.expect in (Expect.ASLEEP, Expect.D3COLD):
+            refuse("runtime_pm", f"forbid contradicts expect {wish.expect}: it could never sleep")
+    if wish.policy.d3cold is Allowance.FORBID and wish.expect is Expect.D3COLD:
+        refuse("d3cold", "forbid contradicts expect d3cold; asleep is what D3hot is as well")
 
 
 def _entry(name: str, selector: Selector, wish: _Wish) -> Entry:
     if wish.state is Presence.ABSENT or wish.mode is None:
         return Absent(name, selector)
     rule = Rule(name, selector, wish.mode, wish.reserve or False, count=wish.found)
+    rule = rule._replace(policy=wish.policy)
     if wish.reentry is not None:
         rule = rule._replace(reentry=wish.reentry)
     return rule._replace(expect=wish.expect or default_expectation(rule.mode, rule.reserve))

@@ -112,8 +112,7 @@ def in_the_way(
         return Failure(
             "awake-by-quirk",
             f"{address}: is left awake while its d3cold_allowed does not read 0 ({_because(warm)}",
-            "Have 0 written to it by whoever owns the host's policy (any write wakes the device),"
-            f" then: vfio-powerctl rearm {address}",
+            "Declare d3cold: forbid for it, which has 0 written and kept",
         )
     if once is not None and spent:
         return Failure(

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Callable, Optional
 
+from ..words.allowance import Allowance
 from ..words.mode import Mode
+from ..words.quirk import Kind, Quirk
 from ..words.rival import POWER_CONTROL
 from ..words.why import PM_OFF, Reason
 from .position import Position, knob, written_by
@@ -34,6 +36,9 @@ def control_on(position: Position) -> Optional[Reason]:
     by = written_by(position, POWER_CONTROL, "on")
     message = f"power/control of {position.address} reads on{kept}{by}: it must not be suspended"
     hint = f"To let it sleep: echo auto > {knob(position.address, POWER_CONTROL)}"
+    if position.rule is not None and position.rule.policy.runtime_pm is Allowance.FORBID:
+        message = f"power/control of {position.address} reads on, as is declared"
+        hint = "Leave it; or, if it may sleep, declare runtime_pm: allow"
     return _reason("control-on", position, message, hint)
 
 
@@ -81,8 +86,19 @@ def disable_idle_d3(position: Position) -> Optional[Reason]:
         f"{position.address} {unused}, and vfio-pci keeps unopened devices awake here:"
         f" disable_idle_d3 is on{f' ({places})' if places else ''}"
     )
-    hint = "Declare mode entry for it; the switch itself takes a reload of vfio-pci"
+    hint = f"{_to_sleep_held(position.quirks)}; the switch itself takes a reload of vfio-pci"
     return _reason("disable-idle-d3", position, message, hint)
+
+
+def _to_sleep_held(quirks: Iterable[Quirk]) -> str:
+    """Say which mode lets a device sleep that the kernel keeps awake while nobody holds it."""
+    kinds = {quirk.kind for quirk in quirks}
+    if Kind.NO_HOLD in kinds:
+        return f"It can sleep only unopened (quirk {Kind.NO_HOLD.value})"
+    if Kind.NO_REENTRY in kinds:
+        once = f"it sleeps once after it was opened (quirk {Kind.NO_REENTRY.value})"
+        return f"Declare mode entry-with-wakeup for it: {once}"
+    return "Declare mode entry for it"
 
 
 def reserved(position: Position) -> Optional[Reason]:

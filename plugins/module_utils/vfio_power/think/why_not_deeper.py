@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Optional
 
+from ..words.allowance import Allowance
 from ..words.quirk import Kind
 from ..words.rival import D3COLD_ALLOWED, POWER_CONTROL
 from ..words.why import Node, Reason
@@ -84,6 +85,9 @@ def _d3cold_forbidden(position: Position) -> Reason:
     message = f"d3cold_allowed of {position.address} reads 0{by or perhaps}"
     path = knob(position.address, D3COLD_ALLOWED)
     hint = f"If it takes D3cold well: echo 1 > {path}, which wakes it"
+    if position.rule is not None and position.rule.policy.d3cold is Allowance.FORBID:
+        message = f"d3cold_allowed of {position.address} reads 0, as is declared"
+        hint = "Leave it; or, if it takes D3cold well, declare d3cold: allow"
     if quirk is not None:
         message += f", as its quirk asks ({quirk.reason}, says {quirk.source})"
         hint = "Leave it: this device does not take D3cold"

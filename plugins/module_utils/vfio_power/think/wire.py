@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem
+from ..words.history import History, Incident
 from ..words.holder import parse_holder
 from ..words.mode import Mode
 from ..words.report import (
@@ -47,6 +48,7 @@ def report_to_json(report: HoldReport) -> dict[str, Any]:
         "running": _plain(report.running),
         "failure": _plain(report.failure),
         "quarantined": _plain(report.quarantined),
+        "history": None if report.history is None else history_to_json(report.history),
     }
 
 
@@ -69,6 +71,7 @@ def report_from_json(value: object, place: str = "device") -> HoldReport:
         running=fields.inner("running", _running_from_json),
         failure=fields.inner("failure", _failure_from_json),
         quarantined=fields.inner("quarantined", quarantined_from_json),
+        history=fields.inner("history", history_from_json),
     )
 
 
@@ -86,6 +89,34 @@ def lease_from_json(value: object, place: str = "lease") -> Lease:
         since=fields.number("since") or 0.0,
         until=fields.number("until"),
         ends=fields.number("ends"),
+    )
+
+
+def history_to_json(history: History) -> dict[str, Any]:
+    """Write a card's history."""
+    return {**history._asdict(), "last": [incident._asdict() for incident in history.last]}
+
+
+def history_from_json(value: object, place: str = "history") -> History:
+    """Read a card's history."""
+    fields = Fields(value, place)
+    return History(
+        since=fields.number("since") or 0.0,
+        own=fields.get("own", int, 0),
+        foreign=fields.get("foreign", int, 0),
+        incidents=fields.get("incidents", int, 0),
+        last=fields.each("last", _incident_from_json),
+        asleep_before=fields.number("asleep_before") or 0.0,
+        awake_before=fields.number("awake_before") or 0.0,
+    )
+
+
+def _incident_from_json(value: object, place: str) -> Incident:
+    fields = Fields(value, place)
+    return Incident(
+        at=fields.number("at") or 0.0,
+        kind=fields.need("kind", str),
+        devices=fields.get("devices", int, 1),
     )
 
 

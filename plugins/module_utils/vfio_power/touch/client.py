@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Optional
 
@@ -61,7 +61,7 @@ class Client:
         method: str,
         parameters: Optional[Mapping[str, Any]] = None,
         timeout: Optional[float] = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """Ask for more, and return each reply's parameters as it comes.
 
         ``timeout`` bounds the silence between two of them; None waits for as long as it takes.
@@ -74,7 +74,14 @@ class Client:
                 yield answer
 
     @contextmanager
-    def _connected(self) -> Iterator[_Connection]:
+    def listening(self, method: str) -> Iterator[Connection]:
+        """Ask for more, for the length of a block, and wait for other things besides."""
+        with self._connected() as connection:
+            connection.send(_request(method, None, more=True), self.timeout)
+            yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
             link.settimeout(CONNECT_WITHIN)
             try:
@@ -82,7 +89,7 @@ class Client:
             except OSError as error:
                 raise self._explained(error) from error
             _check_owner(link, self.path)
-            yield _Connection(link)
+            yield Connection(link)
 
     def _connect(self, link: socket.socket) -> None:
         """Wait for a place in the queue too: where that is full, connect(2) refuses at once."""
@@ -111,7 +118,7 @@ class Client:
         return HelperUnreachable(f"Cannot connect to the helper at {self.path}: {error}", _LOOK)
 
 
-class _Connection:
+class Connection:
     """One talk over a connected socket."""
 
     def __init__(self, link: socket.socket) -> None:
@@ -127,13 +134,20 @@ class _Connection:
         """Return the next reply's parameters, and whether more replies follow."""
         deadline = None if timeout is None else time.monotonic() + timeout
         with _explaining(timeout):
-            message = self._next(deadline)
-        parameters = message.get("parameters") or {}
-        if not isinstance(parameters, dict):
-            raise HelperUnreachable("The helper's answer has no parameters", _LOOK)
-        if "error" in message:
-            raise refusal(str(message["error"]), parameters)
-        return parameters, message.get("continues") is True
+            return _answer(self._next(deadline))
+
+    def fileno(self) -> int:
+        """Return what is readable when something has arrived."""
+        return self._link.fileno()
+
+    def arrived(self) -> list[dict[str, Any]]:
+        """Return the parameters of each reply that has arrived, when something has."""
+        replies = []
+        with _explaining(self._link.gettimeout()):
+            self._take()
+            while (message := self._inbox.next()) is not None:
+                replies.append(_answer(message)[0])
+        return replies
 
     def _next(self, deadline: Optional[float]) -> Message:
         while (message := self._inbox.next()) is None:
@@ -142,11 +156,24 @@ class _Connection:
                 self._link.settimeout(max(deadline - time.monotonic(), 0.001))
             else:
                 self._link.settimeout(None)
-            data = self._link.recv(CHUNK)
-            if not data:
-                raise HelperUnreachable("The helper went away before it had answered", _LOOK)
-            self._inbox.feed(data)
+            self._take()
         return message
+
+    def _take(self) -> None:
+        data = self._link.recv(CHUNK)
+        if not data:
+            raise HelperUnreachable("The helper went away before it had answered", _LOOK)
+        self._inbox.feed(data)
+
+
+def _answer(message: Message) -> tuple[dict[str, Any], bool]:
+    """Return a reply's parameters, and whether more replies follow."""
+    parameters = message.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise HelperUnreachable("The helper's answer has no parameters", _LOOK)
+    if "error" in message:
+        raise refusal(str(message["error"]), parameters)
+    return parameters, message.get("continues") is True
 
 
 @contextmanager

@@ -11,9 +11,12 @@ from __future__ import annotations
 import time
 from typing import Any, Optional
 
+from ..think.chronicle import slept
 from ..think.wire import drift_to_json
+from ..words.allowance import KNOBS
 from ..words.declaration import Rule
 from ..words.facts import Power
+from ..words.history import History
 from ..words.quirk import Quirk
 from ..words.report import Lease, Quarantined, Reentries, Wakes
 from ..words.why import Node, Reason
@@ -79,6 +82,7 @@ def device_document(view: DeviceView, *, asked: bool = True) -> Document:
         "active_seconds": power.active_ms / 1000 if power else None,
         "active_share": _share(power),
         "wakes": _wakes(hold.wakes) if hold and hold.wakes else None,
+        "history": _history(hold.history, power) if hold and hold.history else None,
         "waiting_until": iso(hold.waiting_until) if hold else None,
         "reentries": _reentries(hold.reentries) if hold and hold.reentries else None,
         "opened_by": [_opener(opener) for opener in view.opened_by],
@@ -134,6 +138,7 @@ def _declared(rule: Optional[Rule]) -> Optional[Document]:
         "mode": rule.mode.value,
         "reserve": rule.reserve,
         "expect": rule.expect.value,
+        **{knob.option: knob.said(rule.policy) for knob in KNOBS},
     }
 
 
@@ -143,6 +148,19 @@ def _opener(opener: Opener) -> Document:
 
 def _wakes(wakes: Wakes) -> Document:
     return {"total": wakes.total, "foreign": wakes.foreign, "last": iso(wakes.last)}
+
+
+def _history(history: History, power: Optional[Power]) -> Document:
+    asleep, awake = slept(history, power or Power())
+    return {
+        "since": iso(history.since),
+        "own": history.own,
+        "foreign": history.foreign,
+        "incidents": history.incidents,
+        "last": [{**it._asdict(), "at": iso(it.at)} for it in history.last],
+        "suspended_seconds": round(asleep, 3),
+        "active_seconds": round(awake, 3),
+    }
 
 
 def _share(power: Optional[Power]) -> Optional[float]:

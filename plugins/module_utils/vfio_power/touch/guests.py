@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
+from .procfs import printable, text_of
+
 PID_FOLDERS = ("libvirt/qemu", "qemu-server")
 """Below /run; a guest's pid is in a file of the guest's name."""
 
@@ -26,15 +28,14 @@ _GROUPS = (
     re.compile(r"/qemu\.slice/(?P<name>[^/]+)\.scope"),
 )
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
-_LONGEST = 256
 
 
 def guest_of(pid: int, command: str, proc: str = "/proc", run: str = "/run") -> Optional[str]:
     """Return the name of the guest in a process, or None where it runs none, or one without."""
-    name = _by_pid(pid, run) or _by_group(_text(f"{proc}/{pid}/cgroup"))
+    name = _by_pid(pid, run) or _by_group(text_of(f"{proc}/{pid}/cgroup"))
     if name is None and command.startswith("qemu"):
-        name = named_in(_text(f"{proc}/{pid}/cmdline").split("\0"))
-    return _printable(name) if name else None
+        name = named_in(text_of(f"{proc}/{pid}/cmdline").split("\0"))
+    return printable(name) if name else None
 
 
 def named_in(arguments: Sequence[str]) -> Optional[str]:
@@ -62,7 +63,7 @@ def _by_pid(pid: int, run: str) -> Optional[str]:
         except OSError:
             continue
         for name in names:
-            if _text(f"{run}/{folder}/{name}").strip() == str(pid):
+            if text_of(f"{run}/{folder}/{name}").strip() == str(pid):
                 return name[: -len(_SUFFIX)]
     return None
 
@@ -72,16 +73,3 @@ def _by_group(groups: str) -> Optional[str]:
     plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), groups)
     found = next((match for known in _GROUPS for match in [known.search(plain)] if match), None)
     return found["name"] if found else None
-
-
-def _printable(name: str) -> str:
-    """Return a name that does no harm to a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST])
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

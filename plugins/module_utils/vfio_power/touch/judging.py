@@ -16,6 +16,7 @@ from ..think.units import host_drivers, power_set, unit
 from ..think.why import blockers, explain
 from ..think.why_not_deeper import best, not_deeper
 from ..words.address import PciAddress
+from ..words.allowance import Allowance
 from ..words.declaration import Declaration, Known, Resolution
 from ..words.facts import Facts, HostFacts
 from ..words.mode import Expect
@@ -73,6 +74,7 @@ def view_of(address: PciAddress, seen: Seen, sysfs: Sysfs, positions: Positions)
         address=address,
         facts=facts,
         power=sysfs.power(address),
+        policy=sysfs.policy(address),
         known=known,
         rule=seen.declaration.rule(known.rule) if known else None,
         hold=hold,
@@ -84,13 +86,19 @@ def view_of(address: PciAddress, seen: Seen, sysfs: Sysfs, positions: Positions)
     if facts is None:
         return view._replace(drift=tuple(judge(_case(view, seen))))
     if has(facts, Kind.NO_D3COLD, view.quirks):
-        view = view._replace(kept_awake=sysfs.d3cold_allowed(address) is not False)
+        view = view._replace(kept_awake=_d3cold_ahead(view))
     if seen.policies:
         properties = facts.properties or recorded(address)
         view = view._replace(rivals=rivals_of(facts, seen.policies, properties))
     if seen.explaining or _in_question(view):
         return _explained(view, seen, positions.of(view, facts))
     return view._replace(drift=tuple(judge(_case(view, seen))))
+
+
+def _d3cold_ahead(view: DeviceView) -> bool:
+    """Tell whether a device may get into D3cold once what is declared was applied."""
+    declared = view.rule.policy.d3cold if view.rule else None
+    return (declared or view.policy.d3cold) is not Allowance.FORBID
 
 
 def _in_question(view: DeviceView) -> bool:
@@ -117,6 +125,7 @@ def _case(view: DeviceView, seen: Seen) -> Case:
         known=view.known,
         facts=view.facts,
         power=view.power,
+        policy=view.policy,
         hold=view.hold,
         helper=RUNNING if seen.answer.helper.answered else DOWN,
         paused=seen.answer.helper.paused,

@@ -15,6 +15,7 @@ from typing import Optional
 
 from ..words.facts import Facts
 from .guests import guest_of
+from .procfs import printable, text_of
 from .view import Opener
 
 NODES = "/dev/vfio/"
@@ -78,8 +79,4 @@ def _nodes(folder: str) -> Iterator[str]:
 
 
 def _command(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as name:
-            return name.read().strip()
-    except OSError:
-        return "unknown"
+    return printable(text_of(path).strip()) or "unknown"

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Optional
 
 from ..words.address import PciAddress
+from ..words.allowance import D3COLD, RUNTIME_PM, HostPolicy
 from ..words.facts import Facts, HostFacts, Identity, Power
 from ..words.why import Bounds
 
@@ -81,6 +82,14 @@ class Sysfs:
     def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
         """Tell whether the kernel may choose D3cold for a device; None where nobody says so."""
         return _switch(f"{self._path(address)}/d3cold_allowed")
+
+    def policy(self, address: PciAddress) -> HostPolicy:
+        """Return what the host allows a device, as it reads now."""
+        path = self._path(address)
+        return HostPolicy(
+            RUNTIME_PM.meaning(_text(f"{path}/{RUNTIME_PM.attribute}")),
+            D3COLD.meaning(_text(f"{path}/{D3COLD.attribute}")),
+        )
 
     def ports(self, address: PciAddress) -> tuple[PciAddress, ...]:
         """Return the ports above a device, the nearest first, by its path in the tree."""

@@ -13,6 +13,7 @@ from typing import NamedTuple, Optional
 
 from ..think.codes import DRIFT, EXCUSED, drifted
 from ..words.address import PciAddress
+from ..words.allowance import HostPolicy
 from ..words.declaration import Declaration, Known, PassedOver, Rule
 from ..words.facts import Facts, HostFacts, Power
 from ..words.quirk import Quirk
@@ -69,6 +70,7 @@ class DeviceView(NamedTuple):
     address: PciAddress
     facts: Optional[Facts] = None  # None: not on the bus
     power: Optional[Power] = None
+    policy: HostPolicy = HostPolicy()  # what the host allows it, as it was seen
     known: Optional[Known] = None
     rule: Optional[Rule] = None
     hold: Optional[HoldReport] = None  # None: unknown to the helper, or nobody could ask it

@@ -11,11 +11,12 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from ..hold.bars import Bars
 from ..hold.errands import Errands
 from ..hold.grips import Grips, Kept
+from ..hold.histories import Histories
 from ..hold.jobs import Jobs
 from ..hold.keeper import Keeper
 from ..hold.marks import Marks
@@ -25,6 +26,7 @@ from ..hold.surroundings import DescriptorStore
 from ..hold.table import Tables
 from ..hold.windows import Windows
 from ..think.entries import OF_DEVICES, fields_of, text_of
+from ..touch.chronicles import HistoryFile
 from ..touch.distrust import DistrustFile
 from ..touch.fdstore import FdStore
 from ..touch.graces import Graces
@@ -55,6 +57,9 @@ from .standing import Standing
 from .steward import Steward
 from .systemd import Notifier, handed_over
 from .workers import Workers
+
+if TYPE_CHECKING:
+    from .metering import Meter
 
 REST_WITHIN = 10.0  # seconds at the end, for calls that are under way
 WRITTEN_WITHIN = 5.0  # seconds at the end, for what is to be written; as many for what still is
@@ -95,18 +100,27 @@ class Daemon:
         state, boot = environ.get("STATE_DIRECTORY", STATE), boot_id(environ)
         marks = Marks(desk, MarkFiles(state, self._run), boot)
         quarantine = Quarantine(desk, DistrustFile(state), self._happened, _quarantine_unwritten)
+        histories = Histories(desk, HistoryFile(state), sysfs.power, boot, _history_unwritten)
         errands = Errands(sysfs, self._grips, marks, dev)
         pausing = Pausing(desk, PauseFile(state), lambda: off_switch(environ, etc))
         records, bars = Records(self._run), Bars(quarantine, pausing)
         jobs = Jobs(around, settings.workers, self._changed)
         self.keeper = Keeper(
-            around, errands, jobs, Windows(clock), records, bars, marks, self._happened
+            around, errands, jobs, Windows(clock), records, bars, marks, histories, self._happened
         )
         quirks = partial(known_bad, f"{etc}/{QUIRKS}", os.geteuid())
         tables = Tables(Store(state), sysfs, described, quirks)
         self.steward = Steward(
             desk, self.keeper, tables, Leases(self._run), Graces(self._run), settings
         )
+        self._meter: Optional[Meter] = None
+        if settings.metrics_path:
+            path, steward = settings.metrics_path, self.steward
+            from .metering import Meter  # and all that judges: megabytes, for those who want it
+
+            self._meter = Meter(
+                self.loop, self.keeper, sysfs, path, uptime, lambda: steward.damaged
+            )
         self._standing = Standing(self.keeper, manager)
         about = {"boot_id": boot, "workers": settings.workers, "pid": os.getpid()}
         self.service = Service(self.keeper, self.steward, about, lambda: store.count, self._changed)
@@ -130,6 +144,9 @@ class Daemon:
         self.keeper.bars.pausing.restore()
         if self.keeper.bars.damaged:
             tell("damaged", self.keeper.bars.damaged)
+        self.keeper.histories.restore()
+        if self.keeper.histories.damaged:
+            tell("damaged", self.keeper.histories.damaged)
         self.steward.start(grace, self._take_over, self._ready)
 
     def stop(self) -> None:
@@ -146,12 +163,15 @@ class Daemon:
         self._uevents.close()
         self.clerk.close(WRITTEN_WITHIN)
         self.workers.close()
+        if self._meter is not None:
+            self._meter.workers.close()
         self.loop.close()
 
     def _at_rest(self) -> None:
-        """End once it is on disk whom not to trust, or when that takes too long."""
+        """End once all is on disk that is to outlive us, or when that takes too long."""
         self.loop.call_in(WRITTEN_WITHIN, self.loop.stop)
-        self.keeper.bars.quarantine.when_written(self.loop.stop)
+        histories = self.keeper.histories
+        self.keeper.bars.quarantine.when_written(lambda: histories.write(self.loop.stop))
 
     def _take_over(self) -> None:
         grips, rest = self._grips.take_over(self._kept)
@@ -164,9 +184,12 @@ class Daemon:
         # Not before: an answer from an empty table would be believed.
         self.server = Server(self.loop, self._listener, self.service.methods())
         self._standing.ready(f"vfio-powerd {VERSION}")
+        self._write_metrics()
 
     def _changed(self) -> None:
         self._standing.changed()
+        if self._meter is not None:
+            self._meter.happened()
 
     def _show_life(self) -> None:
         """Tell the manager that the loop turns, from within it and nowhere else.
@@ -177,7 +200,12 @@ class Daemon:
         if self._system_sleep.happened():
             tell("host-slept", "the host slept: looking at the devices that may sleep")
             self.keeper.after_system_sleep()
+        self._write_metrics()
         self.loop.call_in(self._manager.patience / 2, self._show_life)
+
+    def _write_metrics(self) -> None:
+        if self._meter is not None and self.server is not None:  # not before all is known
+            self._meter.write_if_due()
 
     def _read_uevents(self) -> None:
         try:
@@ -192,6 +220,8 @@ class Daemon:
             report, rule = self.keeper.report(address), self.keeper.table.rule(address)
             text = text_of(entry, address, detail)
             write(event, entry, text, fields_of(event, report, rule))
+        if self._meter is not None:
+            self._meter.happened()
         self.service.happened(address, event, detail)
 
 
@@ -234,3 +264,8 @@ def _not_kept(error: OSError) -> None:
 def _quarantine_unwritten(error: OSError) -> None:
     reason = f"{error.filename}: {error.strerror}"
     tell("unwritten", f"{reason}. The quarantine is in force, but forgotten if the helper restarts")
+
+
+def _history_unwritten(error: OSError) -> None:
+    reason = f"{error.filename}: {error.strerror}"
+    tell("unwritten", f"{reason}. What was counted since it was written last ends with the boot")

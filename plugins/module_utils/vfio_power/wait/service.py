@@ -22,6 +22,7 @@ from ..words.errors import InputError, Problem
 from ..words.version import API_REVISION, VERSION
 from .answers import addresses_of, answer_when_settled, explain, refusing_bad_input
 from .connection import Call
+from .holding_off import HoldingOff
 from .steward import Steward
 from .trust import TAKE_WITHIN, Trust
 
@@ -49,6 +50,7 @@ class Service:
         self._kept = kept
         self._changed = changed
         self._trust = Trust(keeper, changed)
+        self._holding_off = HoldingOff(keeper)
         self._monitors: list[Call] = []
 
     def methods(self) -> Mapping[str, Callable[[Call], None]]:
@@ -63,6 +65,7 @@ class Service:
             "LetGo": self.let_go,
             "Monitor": self.monitor,
             **self._trust.methods(),
+            **self._holding_off.methods(),
         }
 
     def get_status(self, call: Call) -> None:

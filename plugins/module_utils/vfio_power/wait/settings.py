@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whole
-from ..words.errors import InputError
+from ..think.parse_values import MOST_SECONDS, Problems, read_seconds, read_whole, shown
+from ..words.errors import InputError, Problem
 
 
 class Settings(NamedTuple):
-    """Seconds, and a number of threads."""
+    """Seconds, a number of threads, and where the metrics go; empty: nowhere."""
 
     boot_grace: float = 60.0
     rebind_delay: float = 60.0
     quiet_time: float = 30.0
     workers: int = 16
+    metrics_path: str = ""
 
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
@@ -30,8 +31,18 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         given = environ.get(place, default)
         if name == "workers":
             wanted[name] = read_whole(given, place, problems, least=1)
+        elif name == "metrics_path":
+            wanted[name] = _read_metrics_path(str(given), place, problems)
         else:
             wanted[name] = read_seconds(given, place, problems, 0.0, MOST_SECONDS)
     if problems:
         raise InputError(problems)
     return Settings(**wanted)
+
+
+def _read_metrics_path(given: str, place: str, problems: Problems) -> str:
+    """Read a file's path; node_exporter takes those that end in ``.prom``."""
+    if given and not (given.startswith("/") and given.endswith(".prom")):
+        wrong = f"{shown(given)} is not the whole path of a file that ends in .prom"
+        problems.append(Problem(place, wrong))
+    return given

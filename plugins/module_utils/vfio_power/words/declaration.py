@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional, Union
 
 from .address import PciAddress
+from .allowance import HostPolicy
 from .facts import Identity
 from .mode import Expect, Mode
 
@@ -50,6 +51,7 @@ class Rule(NamedTuple):
     expect: Expect = Expect.ANY
     reentry: Reentry = Reentry()
     count: Optional[int] = None  # type: ignore[assignment]  # hides tuple.count: nobody misses it
+    policy: HostPolicy = HostPolicy()
 
     @property
     def holds(self) -> bool:

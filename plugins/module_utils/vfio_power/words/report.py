@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, Optional
 
 from .address import PciAddress
+from .history import History
 from .mode import Mode
 
 
@@ -91,6 +92,7 @@ class HoldReport(NamedTuple):
     running: Optional[Running] = None
     failure: Optional[Failure] = None
     quarantined: Optional[Quarantined] = None
+    history: Optional[History] = None  # None: not declared
 
 
 class Drift(NamedTuple):

@@ -109,7 +109,7 @@ def storming(slot: int = 1, card: int = 0) -> Document:
     )
     hint = (
         "Find what reads it: lspci, lshw, fact gathering and monitoring agents do;"
-        " vfio-powerctl watch tells when it is woken"
+        " vfio-powerctl watch --who names it"
     )
     return device(
         slot,

@@ -26,6 +26,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.low_powe
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.ask.task import Wish
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.client import Client
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.host_policy import (
+    RULES,
+    PolicyFiles,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.manager import Standing
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import load
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.rivals import (
@@ -51,6 +55,7 @@ class Place:
         self.code = folder / "code"  # exists where the helper is installed
         self.socket = folder / "socket"
         self.quirks = folder / "quirks.d"
+        self.rules = folder / "root" / RULES.lstrip("/")
         self.store = Store(str(folder / "state"))
         self.fdstore = FakeFdStore(self.host.kernel)
         self.standing = Standing()
@@ -118,6 +123,8 @@ class Place:
             known_bad=lambda: load(str(self.quirks), os.geteuid()),
             policies=lambda: load_policies(str(self.folder / "root")),
             manager=lambda: self.standing,
+            policy=PolicyFiles(str(self.folder / "state"), str(self.rules)),
+            write=self.host.write,
         )
 
     def sleep(self, seconds: float) -> None:

@@ -53,7 +53,14 @@ def test_a_declared_device_sleeps_and_the_answer_says_so(place):
     device = device_of(answer)
     assert (device["held"], device["engaged"]) == (True, "entry")
     assert (device["power_state"], device["runtime_status"]) == ("D3cold", "suspended")
-    assert device["before"] == {"rule": None, "mode": None, "held": False, "engaged": "none"}
+    assert device["before"] == {
+        "rule": None,
+        "mode": None,
+        "held": False,
+        "engaged": "none",
+        "runtime_pm": "allow",
+        "d3cold": "allow",
+    }
     assert device["capability"] == "supported"
 
 

@@ -157,6 +157,28 @@ def test_the_lease_of_another_holder_is_not_ended(scene: Scene, nic: FakeDevice)
     assert "0000:03:00.0 by guest/web" in ran.err
 
 
+@pytest.mark.parametrize("command", ["reclaim", "clear"])
+def test_a_helper_that_is_paused_takes_nothing_and_says_so(
+    scene: Scene, nic: FakeDevice, command: str
+) -> None:
+    scene.reports[nic.address] = HoldReport(nic.address, "nics")
+    scene.status["paused"] = "it was asked to"
+    ran = run(scene, command, "03:00.0")
+    assert ran.status == 1
+    assert ran.err == (
+        "vfio-powerctl: the helper is paused, it takes nothing (it was asked to)."
+        " When that is over: vfio-powerctl resume\n"
+    )
+
+
+def test_what_nobody_declared_does_not_wait_for_the_end_of_a_pause(
+    scene: Scene, nic: FakeDevice
+) -> None:
+    scene.reports[nic.address] = HoldReport(nic.address)
+    scene.status["paused"] = "it was asked to"
+    assert run(scene, "reclaim", "03:00.0") == (0, "0000:03:00.0  not held\n", "")
+
+
 GONE = Quarantined("power-error", "0000:03:00.0: did not come back from D3cold", NOW)
 
 

@@ -6,13 +6,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.allowance import (
+    Allowance,
+    HostPolicy,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Rule
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Power
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.history import (
+    History,
+    Incident,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.quirk import Kind, Quirk
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
@@ -49,6 +57,26 @@ def shown(scene: Scene, *words: str) -> str:
     assert ran.err == ""
     assert ran.status == 0
     return ran.out
+
+
+def test_a_declared_host_policy_is_shown(scene: Scene, nic: FakeDevice) -> None:
+    scene.declare(RULE._replace(policy=HostPolicy(d3cold=Allowance.FORBID)))
+    scene.host.write_d3cold_allowed(nic.address, allowed=False)
+    assert "host policy: d3cold forbid\n" in shown(scene, str(nic.address))
+
+
+def test_a_card_that_has_a_history(scene: Scene, nic: FakeDevice) -> None:
+    last = tuple(Incident(NOW - 60 * n, "own" if n == 2 else "foreign", n) for n in range(1, 4))
+    history = History(NOW - 86400, 2, 9, 10, last, asleep_before=80_000.0, awake_before=600.0)
+    scene.hold(nic, history=history)
+    told = """\
+        history    since 2023-11-13 22:13:20: asleep 1 d 1 h, awake 11 min 2 s
+                   11 wakes, 9 of them by somebody else; the last 3 of 10 incidents
+                   2023-11-14 22:12:20 by somebody else
+                   2023-11-14 22:11:20 by our own work, 2 devices at once
+                   2023-11-14 22:10:20 by somebody else, 3 devices at once
+    """
+    assert indent(dedent(told), "  ").rstrip(" ") in shown(scene, "03:00.0")
 
 
 def test_a_device_that_sleeps(scene: Scene, nic: FakeDevice) -> None:

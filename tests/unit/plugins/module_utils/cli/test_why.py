@@ -10,11 +10,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.quirks import Loaded
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.allowance import (
+    Allowance,
+    HostPolicy,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import Rule
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.quirk import Kind, Quirk
@@ -24,6 +28,7 @@ from ..touch.scene import NOW, Scene
 from .running import ctl
 
 HERE = "0000:03:00.0"
+LEFT_ALONE = HostPolicy()
 SAFE = {
     "address",
     "autosuspend_delay_ms",
@@ -75,8 +80,8 @@ def asleep(scene: Scene, address: str = HERE, **options: Any) -> FakeDevice:
     return device
 
 
-def declare(scene: Scene, expect: Expect = Expect.ASLEEP) -> None:
-    scene.declare(Rule("nics", PciAddress.parse(HERE), Mode.ENTRY, expect=expect))
+def declare(scene: Scene, expect: Expect = Expect.ASLEEP, policy: HostPolicy = LEFT_ALONE) -> None:
+    scene.declare(Rule("nics", PciAddress.parse(HERE), Mode.ENTRY, expect=expect, policy=policy))
 
 
 class TestAwake:
@@ -86,6 +91,14 @@ class TestAwake:
         (reason, *_more) = why(scene)["awake"]
         assert reason["code"] == "control-on"
         assert reason["hint"].endswith(f"echo auto > /sys/bus/pci/devices/{HERE}/power/control")
+
+    def test_its_switch_reads_on_as_declared(self, scene: Scene) -> None:
+        nic = asleep(scene)
+        scene.host.write_control(nic.address, "on")
+        policy = HostPolicy(runtime_pm=Allowance.FORBID)
+        scene.declare(Rule("nics", nic.address, Mode.NONE, policy=policy))
+        (reason, *_more) = why(scene)["awake"]
+        assert (reason["code"], reason["hint"].split(";")[0]) == ("control-on", "Leave it")
 
     def test_the_host_keeps_unopened_devices_awake_and_where_that_is_said(
         self, scene: Scene
@@ -98,6 +111,24 @@ class TestAwake:
             "disable_idle_d3 is on (/etc/modprobe.d/vfio.conf:2 (modprobe.d))"
             in (reason["message"])
         )
+
+    @pytest.mark.parametrize(
+        ("kind", "words"),
+        [
+            (None, "Declare mode entry for it;"),
+            (Kind.NO_REENTRY, "Declare mode entry-with-wakeup for it: it sleeps once"),
+            (Kind.NO_HOLD, "It can sleep only unopened (quirk no-hold);"),
+        ],
+    )
+    def test_the_host_keeps_it_awake_and_no_mode_is_advised_that_a_quirk_refuses(
+        self, scene: Scene, kind: Optional[Kind], words: str
+    ) -> None:
+        nic = scene.add(HERE)
+        if kind is not None:
+            scene.known_bad = Loaded((Quirk(nic.address, kind, "it hangs", "ticket 12"),))
+        (reason,) = why(scene)["awake"]
+        assert reason["code"] == "disable-idle-d3"
+        assert reason["hint"].startswith(words)
 
     def test_a_guest_under_libvirt_has_it(self, scene: Scene) -> None:
         nic = scene.add(HERE)
@@ -256,6 +287,13 @@ class TestNotDeeper:
         assert (told["best"], reason["code"]) == ("D3cold", "d3cold-not-allowed")
         assert f"d3cold_allowed of {HERE} reads 0" in reason["message"]
 
+    def test_it_must_not_go_there_as_declared(self, scene: Scene) -> None:
+        nic = asleep(scene)
+        scene.host.write_d3cold_allowed(nic.address, allowed=False)
+        declare(scene, policy=HostPolicy(d3cold=Allowance.FORBID))
+        (reason,) = why(scene)["not_deeper"]
+        assert reason["message"] == f"d3cold_allowed of {HERE} reads 0, as is declared"
+
     def test_awake_it_may_be_a_device_without_power_management(self, scene: Scene) -> None:
         nic = scene.add(HERE, resets=("flr",))
         scene.host.write_d3cold_allowed(nic.address, allowed=False)
@@ -362,11 +400,31 @@ class TestPage:
         assert ctl(scene, "why", "--check", HERE).status == 1
         assert ctl(scene, "why", HERE).status == 0
 
-    def test_a_device_that_is_gone_has_nothing_to_explain(self, scene: Scene) -> None:
+    def test_what_differs_is_told_with_its_code_and_the_next_step(self, scene: Scene) -> None:
+        asleep(scene)
+        scene.write("/etc/tlp.conf", "RUNTIME_PM_ON_AC=auto\n")
+        declare(scene)
+        rows = page(scene).splitlines()
+        start = next(index for index, row in enumerate(rows) if row.startswith("  drift  "))
+        assert rows[start].endswith(" (mode-mismatch)")
+        assert rows[start + 1].strip().startswith("Converge again")
+        assert rows[start + 2].endswith(" (rival-policy)")
+
+    def test_what_says_why_it_is_awake_is_not_told_twice(self, scene: Scene) -> None:
+        nic = scene.add(HERE)
+        scene.declare(Rule("nics", nic.address, Mode.ENTRY_WITH_WAKEUP, expect=Expect.ASLEEP))
+        scene.hold(nic, state="waiting", waiting_until=NOW + 5)
+        assert page(scene).count("(waiting)") == 1
+        assert "  drift " not in page(scene)
+
+    def test_a_device_that_is_gone_is_told_as_that_and_nothing_else(self, scene: Scene) -> None:
         nic = scene.add(HERE)
         declare(scene)
         scene.host.unplug(nic.address)
-        assert page(scene) == f"{HERE}\n  reached    not on the bus\n"
+        headline, reached, missing, step = page(scene).splitlines()
+        assert (headline, reached) == (HERE, "  reached    not on the bus")
+        assert missing.endswith("is declared and not on the PCI bus (device-missing)")
+        assert "state: absent" in step
 
     def test_an_address_without_a_device_is_refused(self, scene: Scene) -> None:
         assert ctl(scene, "why", "7f:00.0").status == 1

@@ -15,13 +15,16 @@ Its parts: power.py suspends and resumes, vfio.py is the driver, nodes.py what i
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Optional
 
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.host_policy import Write
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.sysfs import Sysfs
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.udev import Uevent
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.allowance import D3COLD
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Identity
 
 from .guest import Guest
@@ -208,6 +211,16 @@ class FakeHost:
         """Write d3cold_allowed."""
         with self.changed:
             self.devices[address].function.write_d3cold_allowed(allowed=allowed)
+
+    def write(self, write: Write) -> None:
+        """Write one attribute of a device's policy, as a task does."""
+        number = self.trouble.meet(write.address, write.knob.attribute)
+        if number:
+            raise OSError(number, os.strerror(number), write.knob.attribute)
+        if write.knob is D3COLD:
+            self.write_d3cold_allowed(write.address, allowed=write.value == D3COLD.allow)
+        else:
+            self.write_control(write.address, write.value)
 
     def let_time_be_seen(self) -> None:
         """Bring the times in sysfs up to date; otherwise they are as of the last change."""

@@ -5,7 +5,8 @@
 
 Operations on a device: ``node`` (opening the group's or the device's node), ``status`` and
 ``attach`` of the group, ``iommu`` of the container, ``open``, ``probe``, ``entry``,
-``entry-with-wakeup``, ``exit``, ``irqs`` (of requests), ``error-irqs`` and ``close``. Without a
+``entry-with-wakeup``, ``exit``, ``irqs`` (of requests), ``error-irqs`` and ``close``; writes of
+``power/control`` and ``d3cold_allowed``. Without a
 device: opening the nodes ``vfio`` and ``iommu`` (/dev/vfio/vfio, /dev/iommu).
 """
 

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar
 
@@ -48,9 +49,10 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self.suspended = 0.0  # seconds of it in which the host slept, and its timers with it
 
     def __call__(self) -> float:
-        return time.monotonic() + self.ahead
+        return time.monotonic() + self.ahead - self.suspended
 
     def uptime(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) + self.ahead
@@ -249,6 +251,13 @@ class Helper:
     def rearm(self, address: PciAddress) -> HoldReport:
         """Let a device sleep once more that a quirk keeps awake."""
         return _by_address(self.client.call("Rearm", {"addresses": [str(address)]}))[address]
+
+    @contextmanager
+    def held_off(self, *addresses: PciAddress) -> Iterator[list[str]]:
+        """Have devices left awake in a block; it gets those on which a call hangs."""
+        parameters = {"addresses": [str(address) for address in addresses]}
+        with closing(self.client.stream("HoldOff", parameters, PATIENCE)) as answers:
+            yield next(answers, {})["pending"]
 
     def know_bad(self, *rows: dict[str, str]) -> None:
         """Write these quirks as the host's owner does; read when the table is made anew."""

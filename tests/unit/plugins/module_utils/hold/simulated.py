@@ -63,10 +63,10 @@ class Bench(Workers):
 class Call:
     """A call that did not come by way of a socket."""
 
-    more = False
-
-    def __init__(self, parameters: dict[str, Any]) -> None:
+    def __init__(self, parameters: dict[str, Any], *, more: bool = False) -> None:
         self.parameters = parameters
+        self.more = more
+        self.leave: Callable[[], None] = lambda: None
         self.answers: list[Any] = []
         self.errors: list[str] = []
 
@@ -80,7 +80,7 @@ class Call:
         self.errors.append(str(error))
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        pass
+        self.leave = callback
 
 
 class StoodStill:
@@ -152,9 +152,9 @@ class Simulated(Helper):
         """Tell whether nothing is under way."""
         return not self.bench.jobs and not self.daemon.steward.looking
 
-    def call(self, method: str, **parameters: Any) -> Call:
+    def call(self, method: str, *, more: bool = False, **parameters: Any) -> Call:
         """Ask for something, without waiting for the answer."""
-        call = Call(parameters)
+        call = Call(parameters, more=more)
         self.daemon.service.methods()[method](call)  # type: ignore[arg-type]
         self.proceed()
         return call

@@ -66,7 +66,7 @@ class World:
         self.holder = Holder(NIC, self, self)  # type: ignore[arg-type]
         self._nodes = ExitStack()
         counters = Counters(*(self._nodes.enter_context(eventfd()) for _counter in range(3)))
-        self.grip = Grip(cast(Device, None), counters, 1, "group")
+        self.grip = Grip(cast(Device, None), counters, 1, "group", lambda _grip: None)
 
     def close(self) -> None:
         self._nodes.close()

@@ -10,6 +10,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.chronicle import (
+    MOST,
+    Chronicle,
+    Counted,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentry import (
     BREAKER,
     BUCKET,
@@ -18,6 +23,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentr
     Span,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.allowance import (
+    Allowance,
+    HostPolicy,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Declaration,
     Known,
@@ -26,6 +35,12 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declar
     Rule,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Identity
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.history import (
+    FOREIGN,
+    OWN,
+    History,
+    Incident,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import (
     Mode,
     default_expectation,
@@ -79,10 +94,17 @@ IDENTITIES = st.builds(Identity, digits(4), digits(4), digits(4), digits(4), dig
 KNOWN = st.builds(Known, ADDRESSES, st.none() | IDENTITIES, NAMES)
 
 
-def rule(name: str, selector: Any, mode: Mode, reserve: bool, reentry: Reentry) -> Rule:
+POLICIES = st.builds(HostPolicy, *[st.sampled_from([None, *Allowance])] * len(HostPolicy._fields))
+
+
+def rule(
+    name: str, selector: Any, mode: Mode, reserve: bool, reentry: Reentry, policy: HostPolicy
+) -> Rule:
     """Return a rule without contradictions in it."""
     reserve = reserve and mode is Mode.NONE
-    made = Rule(name, selector, mode, reserve, default_expectation(mode, reserve))
+    if mode is not Mode.NONE and policy.runtime_pm is Allowance.FORBID:
+        policy = policy._replace(runtime_pm=None)
+    made = Rule(name, selector, mode, reserve, default_expectation(mode, reserve), policy=policy)
     return made._replace(reentry=reentry) if mode is Mode.ENTRY_WITH_WAKEUP else made
 
 
@@ -93,6 +115,7 @@ RULES = st.builds(
     st.sampled_from(Mode),
     st.booleans(),
     st.builds(Reentry, st.floats(0.1, 86400.0), st.integers(1, 36000), st.integers(1, 36000)),
+    POLICIES,
 )
 
 
@@ -123,6 +146,26 @@ MEMORIES = st.builds(
     storm=SPANS,
 )
 WAKES = st.builds(Wakes, COUNTS, COUNTS, st.none() | TIMES)
+HISTORIES = st.builds(
+    History,
+    TIMES,
+    COUNTS,
+    COUNTS,
+    COUNTS,
+    st.lists(
+        st.builds(Incident, TIMES, st.sampled_from([OWN, FOREIGN]), COUNTS), max_size=MOST
+    ).map(tuple),
+    TIMES,
+    TIMES,
+)
+CHRONICLES = st.builds(
+    Chronicle,
+    ADDRESSES,
+    st.none() | IDENTITIES,
+    HISTORIES,
+    st.builds(Counted, digits(32), COUNTS, COUNTS),
+    WAKES,
+)
 LEASES = st.lists(
     st.builds(Lease, ADDRESSES, HOLDERS, TIMES, st.none() | TIMES, st.none() | TIMES),
     max_size=4,
@@ -164,7 +207,8 @@ def _changed(document: Any, changes: list[tuple[tuple[Any, ...], Any]]) -> Any:
         part: Any = whole
         for key in way:
             part = part[key] if _has(part, key) else None
-        if isinstance(part, dict) or _has(part, last):
+        # A change before this one may have put an object in the place of a list.
+        if (isinstance(part, dict) and isinstance(last, str)) or _has(part, last):
             part[last] = copy.deepcopy(value)
     return whole[0]
 

@@ -15,6 +15,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift 
     judge,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import Action
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.allowance import (
+    Allowance,
+    HostPolicy,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Known,
     Match,
@@ -49,6 +53,8 @@ from ansible_collections.vfio.power.tests.unit.plugins.module_utils.think.cards 
 
 HERE = at("65:00.0")
 NOW = 1000.0
+ALLOW, FORBID = Allowance.ALLOW, Allowance.FORBID
+LEFT_ALONE = HostPolicy()
 NONE, ENTRY, WAKEUP = Mode.NONE, Mode.ENTRY, Mode.ENTRY_WITH_WAKEUP
 
 ASLEEP = Power("D3cold", "suspended", "auto")
@@ -73,10 +79,10 @@ HOLDS = {(NONE, False): UNHELD, (NONE, True): RESERVED, (ENTRY, False): PLAIN}
 HOLDS[WAKEUP, False] = ARMED
 
 
-def case(mode=ENTRY, *, reserve=False, expect=None, **how):
+def case(mode=ENTRY, *, reserve=False, expect=None, allowed=LEFT_ALONE, **how):
     """Return the case of a device that is as declared, but for what is said."""
     expect = Expect(expect) if expect else default_expectation(mode, reserve)
-    rule = Rule("gpus", Match(vendor=("10de",)), mode, reserve, expect)
+    rule = Rule("gpus", Match(vendor=("10de",)), mode, reserve, expect, policy=allowed)
     told = {
         "rule": rule,
         "known": Known(HERE, GPU, "gpus"),
@@ -151,15 +157,20 @@ def test_neighbours_on_host_drivers_are_named_while_the_device_is_not_held():
     assert codes(NONE, group_drivers=neighbours) == []
 
 
-@pytest.mark.parametrize(
-    "code", ["unsupported", "kernel-refused", "node-denied", "group-not-viable"]
-)
-def test_what_the_helper_could_not_do_is_passed_on(code):
+def test_what_the_helper_could_not_do_is_passed_on():
+    code = "unsupported"
     failure = Failure(code, "0000:65:00.0: cannot open: EIO", "Look at the slot", "open", "EIO")
     hold = UNHELD._replace(state="refused", failure=failure)
     drift = the_one(hold=hold, power=AWAKE)
     assert drift == (code, "drift", failure.message, failure.hint)
     assert codes(NONE, hold=hold) == []
+
+
+@pytest.mark.parametrize("code", ["group-not-viable", "kernel-refused", "node-denied"])
+def test_what_is_tried_only_once_is_asked_for_when_its_cause_is_gone(code):
+    hold = UNHELD._replace(failure=Failure(code, "cannot open: EIO", "Look at the slot"))
+    hint = the_one(hold=hold, power=AWAKE).hint
+    assert hint == "Look at the slot; then: vfio-powerctl reclaim 0000:65:00.0"
 
 
 def test_a_failure_without_a_next_step_gets_one():
@@ -338,6 +349,36 @@ def test_forbidden_runtime_power_management_is_told_where_sleep_is_wanted():
     assert codes(NONE, reserve=True, power=forbidden) == []
 
 
+@pytest.mark.parametrize(
+    ("declared", "seen", "told"),
+    [
+        (HostPolicy(d3cold=FORBID), HostPolicy(ALLOW, ALLOW), "d3cold_allowed reads 1, and d3cold"),
+        (HostPolicy(ALLOW), HostPolicy(FORBID, ALLOW), "power/control reads on, and runtime_pm"),
+        (HostPolicy(d3cold=FORBID), HostPolicy(ALLOW), "d3cold_allowed cannot be read, and"),
+    ],
+)
+def test_a_host_policy_that_is_not_as_declared_is_told_before_what_follows_from_it(
+    declared, seen, told
+):
+    drift = the_one(WAKEUP, allowed=declared, policy=seen, power=AWAKE._replace(control="on"))
+    assert (drift.code, drift.severity) == ("host-policy", "drift")
+    assert told in drift.message
+    assert "Converge again" in drift.hint
+
+
+def test_a_host_policy_as_declared_is_no_drift_and_neither_is_what_is_not_declared():
+    seen = HostPolicy(ALLOW, FORBID)
+    assert codes(ENTRY, allowed=HostPolicy(d3cold=FORBID), policy=seen) == []
+    assert codes(ENTRY, policy=seen) == []
+
+
+def test_d3cold_that_is_forbidden_as_declared_is_not_told_to_be_blocked():
+    asked = {"power": D3HOT, "best": "D3cold", "not_deeper": (BESIDE,)}
+    declared = HostPolicy(d3cold=FORBID)
+    assert codes(ENTRY, **asked) == ["d3cold-blocked"]
+    assert codes(ENTRY, allowed=declared, policy=HostPolicy(ALLOW, FORBID), **asked) == []
+
+
 @pytest.mark.parametrize("mode", [ENTRY, WAKEUP])
 def test_an_engaged_device_that_stays_awake_is_not_suspended(mode):
     drift = the_one(mode, power=AWAKE, blockers=(BESIDE,))
@@ -416,10 +457,10 @@ def test_the_expected_state_is_verified_without_holding(expect, power):
     assert codes(NONE, expect=expect, power=power, host=DEFAULT_HOST) == []
 
 
-def test_where_the_host_keeps_devices_awake_the_way_to_sleep_is_shown():
-    assert "declare mode entry" in the_one(NONE, expect="asleep", power=AWAKE).hint
-    hint = the_one(NONE, expect="asleep", power=AWAKE, host=DEFAULT_HOST).hint
-    assert "declare mode entry" not in hint
+def test_the_way_to_sleep_is_out_of_what_keeps_the_device_itself_awake():
+    kept = Reason("disable-idle-d3", HERE, f"{HERE} is not held", "Declare mode entry for it")
+    hint = the_one(NONE, expect="asleep", power=AWAKE, blockers=(BESIDE, kept)).hint
+    assert hint == kept.hint
 
 
 @pytest.mark.parametrize("mode", [ENTRY, WAKEUP])

@@ -190,7 +190,14 @@ def test_everything_wrong_with_the_bounds_is_told_at_once():
     assert "unknown key 'brust' (perhaps 'burst')" in told["devices[0].reentry"]
 
 
-@pytest.mark.parametrize("key", ["runtime_pm", "d3cold", "allow_partial", "require_trial"])
+@pytest.mark.parametrize("key", ["runtime_pm", "d3cold"])
+@pytest.mark.parametrize("value", [True, "on", "never"])
+def test_a_policy_that_is_none_is_refused(key, value):
+    told = refusal_of([{"address": "65:00.0", "mode": "none", key: value}])
+    assert "is not one of allow or forbid" in told[f"devices[0].{key}"]
+
+
+@pytest.mark.parametrize("key", ["allow_partial", "require_trial"])
 def test_options_that_do_not_exist_yet_are_unknown(key):
     entry = {"address": "65:00.0", "mode": "none", key: True}
     assert f"unknown key '{key}'" in refusal_of([entry])["devices[0]"]
@@ -204,6 +211,13 @@ def test_options_that_do_not_exist_yet_are_unknown(key):
         ({"mode": "none", "reserve": True, "expect": "asleep"}, "expect", "contradicts reserve"),
         ({"mode": "none", "reserve": True, "expect": "d3cold"}, "expect", "contradicts reserve"),
         ({"mode": "entry", "reentry": {"delay": 5}}, "reentry", "entry-with-wakeup only"),
+        ({"mode": "entry", "runtime_pm": "forbid"}, "runtime_pm", "contradicts mode entry"),
+        (
+            {"mode": "none", "expect": "asleep", "runtime_pm": "forbid"},
+            "runtime_pm",
+            "contradicts expect asleep",
+        ),
+        ({"mode": "entry", "expect": "d3cold", "d3cold": "forbid"}, "d3cold", "expect d3cold"),
     ],
 )
 def test_a_contradiction_is_refused(together, key, message):

@@ -18,6 +18,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire i
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import InputError
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.history import (
+    History,
+    Incident,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     Failure,
@@ -46,6 +50,15 @@ FULL = HoldReport(
     running=Running("exit", 1700000004.0, 1.5),
     failure=Failure("kernel-refused", "no", "try", "open", "EBUSY"),
     quarantined=Quarantined("power-error", "gone", 1700000006.0),
+    history=History(
+        since=1600000000.0,
+        own=2,
+        foreign=5,
+        incidents=6,
+        last=(Incident(1700000000.5, "foreign", 2), Incident(1699999999.0, "own")),
+        asleep_before=86400.5,
+        awake_before=12.0,
+    ),
 )
 
 

@@ -37,6 +37,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.versio
 )
 
 from ..fake.host import FakeDevice, FakeHost
+from ..fake.tracing import FakeTracefs
 from ..wait.serving import Serving
 
 NOW = 1_700_000_000.0
@@ -55,6 +56,7 @@ class Scene:
         self.damaged: Optional[str] = None
         self.known_bad = Loaded()
         self.standing = Standing()
+        self.tracefs = FakeTracefs(folder / "tracing")
         self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.asked_at_all = 0  # how often it was asked how it is
@@ -155,6 +157,7 @@ class Scene:
             self._described,
             look_options,
             lambda: self.standing,
+            self.tracefs,
         )
 
     def look(self, **options: Any) -> HostView:

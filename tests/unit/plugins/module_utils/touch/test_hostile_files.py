@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.chronicle import (
+    MOST,
+    Chronicle,
+    caught_up,
+    counted_anew,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.documents import (
     declaration_document,
     known_document,
@@ -17,9 +23,14 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.docume
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.policy import State
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.varlink import encode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.wire import (
+    history_to_json,
     lease_from_json,
     lease_to_json,
     wakes_from_json,
+)
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.chronicles import (
+    HISTORY,
+    HistoryFile,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.graces import Graces
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import (
@@ -45,6 +56,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declar
     Rule,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Identity
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.history import (
+    History,
+    Incident,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     Lease,
@@ -56,6 +71,7 @@ from hypothesis import strategies as st
 from ..searching import searching
 from ..think.strategies import (
     ADDRESSES,
+    CHRONICLES,
     DECLARATIONS,
     KNOWN,
     LEASES,
@@ -79,6 +95,15 @@ DECLARED_ONCE = declaration_document(
 )
 DEVICES_ONCE = [known_document(Known(NIC, CARD, "nic"))]
 LEASES_ONCE = [lease_to_json(Lease(NIC, "guest", 1.5, 2.5))]
+HISTORY_ONCE = [
+    {
+        "address": str(NIC),
+        "identity": CARD._asdict(),
+        "history": history_to_json(History(1.0, 2, 3, 5, (Incident(4.0, "own", 2),) * 3, 7.5)),
+        "counted": {"boot": "b", "asleep_ms": 5, "awake_ms": 6},
+        "seen": {"total": 3, "foreign": 2, "last": 1.0},
+    }
+]
 RECORD_ONCE = {"state": "waiting", "wakes": Wakes(3, 2, 1.0)._asdict(), "entered": 1.0}
 RECORDS = st.builds(Record, st.sampled_from(State), WAKES, st.none() | TIMES, MEMORIES)
 
@@ -112,6 +137,30 @@ def test_a_stored_declaration_is_loaded_or_told_as_damaged(
     else:
         assert encode(declaration_document(found.declaration))  # it can be told to clients
         assert all(map(encode, map(known_document, found.known)))
+
+
+@searching
+@given(st.lists(CHRONICLES, max_size=3).map(tuple))
+def test_a_history_is_loaded_as_it_was_saved(
+    tmp_path: Path, chronicles: tuple[Chronicle, ...]
+) -> None:
+    file = HistoryFile(str(tmp_path / "histories"))
+    file.save(chronicles)
+    assert file.load() == (chronicles, "")
+
+
+@searching
+@given(like(HISTORY_ONCE).map(seal) | bytes_like(seal(HISTORY_ONCE)))
+def test_a_stored_history_is_loaded_or_told_as_damaged(tmp_path: Path, content: bytes) -> None:
+    place = tmp_path / "history"
+    place.mkdir(exist_ok=True)
+    (place / HISTORY).write_bytes(content)
+    chronicles, damaged = HistoryFile(str(place)).load()
+    assert not damaged or damaged.endswith("taken as empty.")
+    for it in chronicles:  # whatever it says, it can be gone on with and told to clients
+        grown = counted_anew(caught_up(it, Wakes(2, 1, 5.0))).history
+        assert len(grown.last) <= MOST
+        assert encode(history_to_json(grown))
 
 
 @searching

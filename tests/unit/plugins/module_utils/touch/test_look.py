@@ -24,6 +24,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declar
     Rule,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Power
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.history import (
+    History,
+    Incident,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     Lease,
@@ -387,12 +391,22 @@ def test_a_device_is_written_down_with_all_that_is_known(scene: Scene) -> None:
         waiting_until=NOW + 5,
         reentries=Reentries("open", "breaker", 2, 9, 47.512),
         leases=(Lease(nic.address, "guest/web", NOW),),
+        history=History(NOW - 60, 2, 1, 3, (Incident(NOW, "foreign", 2),), 100.0, 50.0),
     )
     with scene.serve():
         document = device_document(scene.view(nic))
     times = ("suspended_seconds", "active_seconds", "active_share")
     assert all(isinstance(document.pop(name), float) for name in times)
-    drift, why = document.pop("drift"), document.pop("why")
+    drift, why, history = (document.pop(name) for name in ("drift", "why", "history"))
+    assert history.pop("suspended_seconds") >= 100.0
+    assert history.pop("active_seconds") >= 50.0
+    assert history == {
+        "since": "2023-11-14T22:12:20Z",
+        "own": 2,
+        "foreign": 1,
+        "incidents": 3,
+        "last": [{"at": "2023-11-14T22:13:20Z", "kind": "foreign", "devices": 2}],
+    }
     assert [each["code"] for each in drift] == ["leased"]
     assert [each["code"] for each in why["awake"]] == ["leased"]
     assert document == {
@@ -410,6 +424,8 @@ def test_a_device_is_written_down_with_all_that_is_known(scene: Scene) -> None:
             "mode": "entry-with-wakeup",
             "reserve": False,
             "expect": "asleep",
+            "runtime_pm": None,
+            "d3cold": None,
         },
         "state": "waiting",
         "held": True,

@@ -67,6 +67,11 @@ def test_a_node_of_a_mount_namespace_that_is_gone_is_known(tmp_path: Path) -> No
     assert openers_of(CARD, openers(str(tmp_path))) == (Opener(581, "python3"),)
 
 
+def test_a_name_that_would_speak_to_the_terminal_does_not(tmp_path: Path) -> None:
+    process(tmp_path, 7, "qemu\x1b[2J\nroot", "/dev/vfio/15")
+    assert openers(str(tmp_path)) == {"/dev/vfio/15": (Opener(7, "qemu?[2J?root"),)}
+
+
 def test_processes_that_end_meanwhile_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "5").mkdir()
     process(tmp_path, 6, "qemu", "/dev/vfio/15")

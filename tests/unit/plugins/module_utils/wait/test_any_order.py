@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Optional
 
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.keeper import LOOK_AGAIN
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
@@ -30,7 +31,7 @@ from hypothesis.stateful import (
 from ....conftest import memory
 from ..fake.host import FakeHost
 from ..hold.helper import rule as declared
-from ..hold.simulated import Simulated
+from ..hold.simulated import Call, Simulated
 from ..searching import SOAK, searching
 
 ADDRESSES = [PciAddress.parse(it) for it in ("0000:02:00.0", "0000:03:00.0", "0000:03:00.1")]
@@ -42,6 +43,7 @@ MODES: dict[str, dict[str, Any]] = {
     "reserve": {"mode": "none", "reserve": True},
     "entry": {"mode": "entry"},
     "entry-with-wakeup": {"mode": "entry-with-wakeup", "reentry": BOUNDS},
+    "no deeper": {"mode": "entry-with-wakeup", "reentry": BOUNDS, "d3cold": "forbid"},
 }
 MODES_OF_ALL = st.tuples(*[st.sampled_from([*MODES, *["entry-with-wakeup"] * 3])] * len(ADDRESSES))
 DEVICES = st.sampled_from(ADDRESSES)
@@ -57,7 +59,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.rules: list[dict[str, Any]] = []
-        self.failed_calls = 0
+        self.writers: list[tuple[PciAddress, Call]] = []  # for whom devices are held off
         self._folder = tempfile.TemporaryDirectory(prefix="vp", dir=memory())
 
     @initialize(cdev=st.booleans(), idle_sleeps=st.booleans(), modes=MODES_OF_ALL)
@@ -145,6 +147,40 @@ class AnyOrder(RuleBasedStateMachine):
     def somebody_trusts_it_again(self, address: PciAddress) -> None:
         self.helper.call("Clear", addresses=[str(address)])
 
+    @rule(address=DEVICES, allowed=st.booleans())
+    def somebody_changes_its_policy(self, address: PciAddress, allowed: bool) -> None:
+        self.host.write_d3cold_allowed(address, allowed=allowed)
+        self.helper.proceed()
+
+    @rule(address=DEVICES)
+    def a_task_wants_to_write_its_policy(self, address: PciAddress) -> None:
+        call = self.helper.call("HoldOff", more=True, addresses=[str(address)])
+        self.writers.append((address, call))
+
+    @rule(allowed=st.booleans())
+    def the_task_writes_and_leaves(self, allowed: bool) -> None:
+        if not self.writers:
+            return
+        address, call = self.writers.pop(0)
+        told = self.helper.reports().get(address)
+        sure = call.answers and not call.answers[-1]["pending"]
+        before = self.wakes(address)
+        if sure and told and told.state not in UNTRUE:
+            vfio = self.host.devices[address].vfio
+            assert vfio is None or not vfio.engaged, f"{address} is armed"
+            self.host.write_d3cold_allowed(address, allowed=allowed)
+            self.helper.proceed()
+            assert self.wakes(address) == before
+        call.leave()
+        self.helper.proceed()
+
+    def everybody_leaves(self) -> None:
+        """Let no device be held off any more."""
+        for _address, call in self.writers:
+            call.leave()
+        self.writers.clear()
+        self.helper.proceed()
+
     @rule(method=st.sampled_from(["Pause", "Resume"]))
     def somebody_pauses_or_resumes(self, method: str) -> None:
         self.helper.call(method)
@@ -162,18 +198,27 @@ class AnyOrder(RuleBasedStateMachine):
     def everything_under_way_ends(self) -> None:
         self.helper.settle()
 
+    def die(self, undone: int = 0) -> None:
+        """Let the helper die, and with it every connection."""
+        self.writers.clear()
+        self.helper.die(undone)
+
     @rule(undone=st.integers(0, 2))
     def the_helper_is_killed(self, undone: int) -> None:
-        self.helper.die(undone)
+        self.die(undone)
         self.helper.start()
 
     @rule(woken=st.none() | DEVICES)
     def the_helper_is_killed_at_rest(self, woken: Optional[PciAddress]) -> None:
+        self.everybody_leaves()
+        self.helper.settle()
+        self.helper.clock.ahead += LOOK_AGAIN  # what it would do at the next look, it does now
+        self.helper.proceed()
         self.helper.settle()
         held = {it: report for it, report in self.helper.reports().items() if report.held}
         calls = {address: self.calls(address) for address in held}
         expected = {it: self.wakes(it) + (it == woken and self.sleeps_armed(it)) for it in held}
-        self.helper.die()
+        self.die()
         if woken is not None:
             self.host.touch_device(woken)
         self.helper.start()
@@ -184,7 +229,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def the_host_loses_its_power(self) -> None:
-        self.helper.die()
+        self.die()
         self.helper.store.clear()
         self.helper.next_boot()
         self.helper.start()
@@ -206,6 +251,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def somebody_converges_and_a_quiet_day_passes(self) -> None:
+        self.everybody_leaves()
         self.apply(self.rules)
         for _day in range(2):  # the end of one grace or wait may begin another
             self.helper.settle()
@@ -258,6 +304,12 @@ class AnyOrder(RuleBasedStateMachine):
             assert vfio.armed is (reports[address].engaged is Mode.ENTRY_WITH_WAKEUP)
 
     @invariant()
+    def at_rest_nothing_is_armed_that_is_held_off(self) -> None:
+        reports = self.helper.reports()
+        for address, _call in self.writers if self.helper.at_rest else ():
+            assert address not in reports or reports[address].engaged is Mode.NONE, address
+
+    @invariant()
     def at_rest_nobody_else_s_device_is_held(self) -> None:
         if not self.helper.at_rest:
             return
@@ -285,7 +337,7 @@ class AnyOrder(RuleBasedStateMachine):
     def sleeps_armed(self, address: PciAddress) -> bool:
         """Tell whether a reader would wake a device, and low power would end."""
         device = self.host.devices[address]
-        return bool(device.vfio and device.vfio.armed and device.function.suspended)
+        return bool(device.vfio and device.vfio.armed) and device.function.power_state == "D3cold"
 
     def calls(self, address: PciAddress) -> int:
         """Return how often the kernel was asked for a device."""

@@ -344,6 +344,12 @@ def test_a_helper_without_a_worker_is_refused(workers: str) -> None:
         settings_from({"VFIO_POWER_WORKERS": workers})
 
 
+@pytest.mark.parametrize("given", ["vfio.prom", "/var/lib/x", "metrics/vfio.prom"])
+def test_a_path_that_no_collector_would_read_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match=r"VFIO_POWER_METRICS_PATH: .* ends in \.prom"):
+        settings_from({"VFIO_POWER_METRICS_PATH": given})
+
+
 def test_times_that_are_none_are_refused_all_at_once() -> None:
     environ = {"VFIO_POWER_BOOT_GRACE": "-1", "VFIO_POWER_QUIET_TIME": "nan"}
     with pytest.raises(InputError, match="'-1' is not a number of seconds from 0") as refused:

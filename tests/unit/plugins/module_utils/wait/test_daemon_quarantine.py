@@ -313,7 +313,7 @@ def test_trouble_with_one_device_leaves_the_others_alone(
     helper.pass_time(DELAY)
     helper.until(nic.address, held=False)
     assert quarantined(helper, nic).code == code
-    assert tape.has("quarantined", nic.address)
+    wait_until(lambda: tape.has("quarantined", nic.address), "it is told")
     assert tape.events(disk.address) == []
     assert [call for call in host.calls if call.address == disk.address] == calls
     host.guest(nic.address).stop()
