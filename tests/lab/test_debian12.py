@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from .declared import DELAY, HELPER, main_rules
 from .dying import kills
 from .managed import ManagedHost
@@ -51,6 +53,11 @@ def test_killed_at_any_moment_it_reaches_what_is_declared(converged):
     kills(converged, times=20)
 
 
+@pytest.mark.soak
+def test_five_hundred_kills_move_nothing_there_either(main: ManagedHost) -> None:
+    kills(main, times=500)
+
+
 def test_an_update_moves_no_device_there_either(
     main: ManagedHost, collections: Path, tmp_path: Path
 ) -> None:
@@ -58,6 +65,7 @@ def test_an_update_moves_no_device_there_either(
         an_update_moves_nothing(main, collections, tmp_path, NEWER)
 
 
+@pytest.mark.soak
 def test_a_changed_socket_unit_moves_no_device_there_either(
     converged: ManagedHost, collections: Path
 ) -> None:
@@ -66,6 +74,7 @@ def test_a_changed_socket_unit_moves_no_device_there_either(
         a_changed_socket_unit_comes_into_force(converged, collections)
 
 
+@pytest.mark.soak
 def test_a_helper_that_raises_is_taken_back_there_too(
     main: ManagedHost, collections: Path, tmp_path: Path
 ) -> None:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .conditions import plug, unplug
 from .declared import REBIND, main_rules, rule
-from .host import Lab
 from .managed import ManagedHost
 
 LAB = {"shape": "standard"}
@@ -21,28 +21,6 @@ LET_GO_WITHIN = 1.0
 
 PATIENCE = 30
 _SCRIPT = Path(__file__).parent / "scripts" / "let_go.py"
-
-
-def fresh_devices(lab: Lab) -> Mapping[str, str]:
-    """The cards that are there now."""
-    lab.forget_devices()
-    return lab.devices
-
-
-def plug(main: ManagedHost) -> str:
-    """Put a card into the empty port, and have it on vfio-pci; return its address."""
-    lab = main.lab
-    lab.add_device("e1000e", id="extra")
-    lab.wait_for(lambda: "bay" in fresh_devices(lab), 60, "the card to be there")
-    lab.ssh(f"udevadm settle; driverctl --nosave set-override {main.address('bay')} vfio-pci")
-    return main.address("bay")
-
-
-def unplug(lab: Lab) -> None:
-    """Ask for the card, and wait until the host has given it up."""
-    lab.remove_device("extra")
-    lab.wait_for(lambda: "bay" not in fresh_devices(lab), 15, "the card to be gone")
-    lab.wait_for(lambda: not lab.has_device("extra"), 15, "the port to be empty")
 
 
 @contextmanager

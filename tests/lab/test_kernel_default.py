@@ -9,6 +9,7 @@ import pytest
 
 from .declared import HELPER, rule
 from .managed import ManagedHost
+from .sights import Sight, declaring, everywhere, gone
 from .watching import sleeping_on
 
 LAB = {"shape": "small", "idle": "kernel-default"}
@@ -57,6 +58,11 @@ def test_holding_is_done_as_declared_and_said_to_save_nothing(installed):
     assert codes(answer, installed.address("nic")) == {"hold-saves-nothing": "info"}
     assert installed.held("nic")
     installed.reaches("nic", "D3cold")
+    held = Sight("hold-saves-nothing", "nic", "disable_idle_d3 off", declaring("expect: asleep"))
+    told = everywhere(installed, held, vfio_power_devices=[rule(installed, "nic", mode="entry")])
+    held.follow(installed, told[held]["hint"])
+    installed.declare(rule(installed, "nic", mode="none", expect="asleep"))
+    gone(installed, [held], seconds=30)
 
 
 def test_a_device_kept_for_us_is_awake_though_the_others_sleep(installed):

@@ -76,7 +76,7 @@ def test_a_device_goes_to_guests_and_comes_back(main):
 
 def test_a_thousand_mode_changes_of_our_own_are_no_foreign_wake(main):
     before = foreign(main)
-    wishes = [rule(main, "nic", **WAKEUP)], [rule(main, "nic", mode="entry")]
+    wishes = [rule(main, "nic", mode="entry")], [rule(main, "nic", **WAKEUP)]
     done = main.alternate("nic", *wishes, times=CHANGES)
     assert (done["exit"], done["slept"]) == (CHANGES, CHANGES)
     main.put_back(main_rules(main))

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from .declared import DELAY, WAKEUP, main_rules, rule
 from .managed import ManagedHost
+from .sights import Sight, everywhere, gone, nothing
 from .watching import sleeping_on
 
 LAB = {"shape": "standard"}
@@ -20,6 +23,9 @@ BOTH = ("dual0", "dual1")
 
 JUDGED = 8
 """How many short sleeps make a storm."""
+
+REST = 900
+"""Seconds that a device is left awake in a storm."""
 
 OFTEN = {"delay": 0.5, "max_per_hour": 60, "burst": 4 * JUDGED}
 """Back asleep before the next read, and not slowed down before the storm is seen."""
@@ -83,21 +89,27 @@ def foreign(host: ManagedHost, *cards: str) -> dict[str, int]:
     return {addresses[it["address"]]: it["wakes"]["foreign"] for it in answer["devices"]}
 
 
+def entered_often(host: ManagedHost) -> list[dict[str, Any]]:
+    """The main rules, with a network card that is back asleep before the next read."""
+    often = rule(host, "nic", **{**WAKEUP, "reentry": OFTEN})
+    return [often, *(it for it in main_rules(host) if it["name"] != "nic")]
+
+
+def storms(host: ManagedHost) -> bool:
+    """Whether the helper has given up on the network card for a while."""
+    return bool(told(host, "nic")["reentries"]["breaker"] == "open")
+
+
 def test_a_device_that_is_read_every_second_is_left_awake_and_the_storm_told(
     main: ManagedHost,
 ) -> None:
-    often = rule(main, "nic", **{**WAKEUP, "reentry": OFTEN})
-    main.put_back([often, *(it for it in main_rules(main) if it["name"] != "nic")])
-
-    def storms() -> bool:
-        return bool(told(main, "nic")["reentries"]["breaker"] == "open")
-
+    main.put_back(entered_often(main))
     with (
         nothing_remembered(main, "nic"),
         sleeping_on(main, "disk", "rng"),
         read_every_second(main, "nic") as found,
     ):
-        main.lab.wait_for(storms, 60, "the breaker to open")
+        main.lab.wait_for(lambda: storms(main), 60, "the breaker to open")
         reads = len(found())
         answer = main.info(devices=[{"address": main.address("nic")}])
         (nic,) = answer["devices"]
@@ -109,6 +121,21 @@ def test_a_device_that_is_read_every_second_is_left_awake_and_the_storm_told(
         asleep = [status for status in found() if status != "active"]
         assert abs(len(asleep) - JUDGED) <= 1, "a look may just miss what the read after it does"
         assert told(main, "nic")["wakes"]["foreign"] == JUDGED
+
+
+@pytest.mark.soak  # a quarter of an hour in which nothing happens
+def test_a_storm_is_over_when_nobody_reads_the_device_any_more(main: ManagedHost) -> None:
+    rules = entered_often(main)
+    main.put_back(rules)
+    storm = Sight("wake-storm", "nic", f"was woken {JUDGED} times in", nothing)
+    with nothing_remembered(main, "nic"):
+        with read_every_second(main, "nic"):
+            main.lab.wait_for(lambda: storms(main), 60, "the breaker to open")
+            drift = everywhere(main, storm, vfio_power_devices=rules)[storm]
+            assert drift["hint"].startswith("Find what reads it")
+        asleep = "the storm to be over"
+        main.lab.wait_for(lambda: main.power_state("nic") == "D3cold", 1.2 * REST, asleep, pause=10)
+        gone(main, [storm], seconds=30)
 
 
 def test_a_rescan_of_the_bus_is_told_as_the_wakes_that_it_was(main: ManagedHost) -> None:

@@ -39,7 +39,13 @@ def test_a_changed_socket_unit_moves_no_device(main: ManagedHost, collections: P
         a_changed_socket_unit_comes_into_force(main, collections)
 
 
-@pytest.mark.parametrize("breaks", [RAISES, {**RAISES, **NEWER}], ids=["same", "newer"])
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        pytest.param(RAISES, id="same", marks=pytest.mark.soak),
+        pytest.param({**RAISES, **NEWER}, id="newer"),
+    ],
+)
 def test_a_helper_that_raises_is_taken_back_and_no_device_moves(
     main: ManagedHost, collections: Path, tmp_path: Path, breaks: Replaced
 ) -> None:

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from .conditions import attribute, file, on_driver
 from .declared import main_rules, rule
-from .guests import LIBVIRT, guest
+from .guests import guest, libvirt_guest
 from .managed import ManagedHost
 from .watching import sleeping_on
 
@@ -41,38 +40,6 @@ def page(host: ManagedHost, card: str) -> str:
 
 def codes(reasons: list[dict[str, Any]]) -> list[str]:
     return [reason["code"] for reason in reasons]
-
-
-@contextmanager
-def file(host: ManagedHost, path: str, text: str) -> Iterator[None]:
-    """Have a file on the host for the length of a block."""
-    host.lab.ssh(f"test ! -e {path} && mkdir -p $(dirname {path}) && cat > {path}", input=text)
-    try:
-        yield
-    finally:
-        host.lab.ssh(f"rm -f {path}")
-
-
-@contextmanager
-def attribute(host: ManagedHost, card: str, name: str, value: str) -> Iterator[None]:
-    """Have another value in an attribute of a device for the length of a block."""
-    path = f"/sys/bus/pci/devices/{host.address(card)}/{name}"
-    before = host.lab.ssh(f"cat {path}").stdout.strip()
-    host.write(path, value)
-    try:
-        yield
-    finally:
-        host.write(path, before)
-
-
-@contextmanager
-def on_driver(host: ManagedHost, card: str, driver: str, back: str = "vfio-pci") -> Iterator[None]:
-    """Have a device on another driver, or on ``none``, for the length of a block."""
-    host.bind(card, driver)
-    try:
-        yield
-    finally:
-        host.bind(card, back)
 
 
 def test_asking_wakes_nothing(main: ManagedHost) -> None:
@@ -146,9 +113,8 @@ def test_a_port_that_is_kept_awake_is_told_as_such(main: ManagedHost) -> None:
 
 
 def test_a_guest_is_told_by_its_name_and_nothing_of_its_command_line(main: ManagedHost) -> None:
-    secret = f"-fw_cfg name=opt/test,string={SECRET}"
     address = main.address("warm")
-    with guest(main, "warm", LIBVIRT.format("web"), secret):
+    with libvirt_guest(main, "warm", "web", "-fw_cfg", f"name=opt/test,string={SECRET}"):
         told = page(main, "warm")
         assert "(in-use)" in told
         answer = main.info(devices=[{"address": address}])

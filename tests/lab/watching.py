@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,26 @@ INSTALLED = (
     "/var/lib/vfio-power/devices.json",
 )
 
+# The helper writes histories in its own time, whatever else happens; the folder is as old as they.
+_IN_ITS_OWN_TIME = re.compile(r"/var/lib/vfio-power(/history\.json.*)?")
+
+# In a tracing instance of its own, which nobody else has anything to do with.
+_COUNTING = """
+import json, os, sys
+folder = "/sys/kernel/tracing/instances/resumes-of-a-test"
+def write(name, text):
+    with open(f"{folder}/{name}", "w") as file:
+        file.write(text)
+if sys.argv[1] == "begin":
+    os.mkdir(folder)
+    write("events/rpm/rpm_resume/filter", " || ".join(f'name == "{it}"' for it in sys.argv[2:]))
+    write("events/rpm/rpm_resume/enable", "1")
+else:
+    with open(f"{folder}/trace") as file:
+        print(json.dumps([line.strip() for line in file if not line.startswith("#")]))
+    os.rmdir(folder)
+"""
+
 # What the service manager notes of every process, session and unit that runs just now.
 _FLEETING = re.compile(r". /run/systemd/(journal|sessions|transient|units|users)\b")
 
@@ -53,10 +74,37 @@ def sleeping_on(host: Outside, *cards: str) -> Iterator[set[str]]:
     assert not woken, woken
 
 
+@contextmanager
+def resumes(host: Outside, *cards: str) -> Iterator[list[str]]:
+    """Collect during a block how often the kernel is asked to wake cards, or their ports.
+
+    A call for a device that is awake counts as well. Afterwards the list has the kernel's lines.
+    """
+    found: list[str] = []
+    names = [host.address(card) for card in cards] + host.ports(*cards)
+    host._python(_COUNTING, "begin", *names)
+    try:
+        yield found
+    finally:
+        found += json.loads(host._python(_COUNTING, "end"))
+
+
+@contextmanager
+def no_resumes(host: Outside, *cards: str) -> Iterator[None]:
+    """Insist that cards sleep, and that nobody asks the kernel in a block to wake them or a port.
+
+    This sees a wake that is too short to count as a millisecond awake.
+    """
+    with resumes(host, *cards) as found, sleeping_on(host, *cards):
+        yield
+    assert not found, "\n".join(found)
+
+
 def written(host: Outside) -> dict[str, str]:
     """Each file, folder and link where the collection writes: which one, of when, to where."""
     listing = host.lab.ssh(f"find {' '.join(WRITTEN)} -printf '%p\\t%i %y %T@ %C@ %l\\n'").stdout
-    found = dict(line.split("\t") for line in listing.splitlines())
+    lines = (line.split("\t") for line in listing.splitlines())
+    found = {path: about for path, about in lines if not _IN_ITS_OWN_TIME.fullmatch(path)}
     assert found.keys() >= set(INSTALLED), sorted(set(INSTALLED) - found.keys())
     return found
 
