@@ -52,7 +52,7 @@ report: $(NOX) browser ## Look at the report's page with a real browser (ARGS: w
 build: $(NOX) ## Build the collection, install it somewhere and let Ansible list it
 	@$(SESSION) build
 
-lab-tests: $(NOX) ## Run those that need one (ARGS: words for pytest)
+lab-tests: $(NOX) ## Run the tests on virtual hosts (ARGS: words for pytest)
 	@$(SESSION) lab-images lab -- $(ARGS)
 
 soak: $(NOX) ## Run the long counts: 40 times the unit tests' own, and those on virtual hosts

@@ -19,7 +19,7 @@ import nox
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tools import ansible, machine, tree
+from tools import ansible, machine, prometheus, tree
 
 nox.options.envdir = machine.cache() / "nox"
 nox.options.reuse_venv = "yes"
@@ -30,7 +30,8 @@ PYTHONS = machine.pythons()
 CORES = machine.cores(PYTHONS)
 OLDEST, NEWEST = min(CORES), max(CORES)
 PYTHON = str(CORES[NEWEST])
-PROGRAM = "plugins/module_utils/vfio_power"
+PROGRAM_PARENT = "plugins/module_utils"
+PROGRAM = f"{PROGRAM_PARENT}/vfio_power"
 REPORT = "plugins/plugin_utils/_report"
 FLOOR = ".".join(map(str, machine.FLOOR))
 
@@ -121,6 +122,17 @@ def licences(session: nox.Session) -> None:
     session.run("reuse", "lint", "--quiet")
 
 
+@nox.session(python=PYTHON, tags=CHECKS)
+def metrics(session: nox.Session) -> None:
+    """Prometheus takes the metrics and the rules; alerts fire and clear when they should."""
+    promtool = str(prometheus.program("promtool"))
+    rules = "docs/example/prometheus/vfio-power.rules.yml"
+    checked = f"set -o pipefail; python -B tests/metrics/sample.py | {promtool} check metrics"
+    session.run("bash", "-c", checked, env={"PYTHONPATH": PROGRAM_PARENT}, external=True)
+    session.run(promtool, "check", "rules", "--lint-fatal", rules, external=True)
+    session.run(promtool, "test", "rules", "tests/metrics/rules.test.yml", external=True)
+
+
 # As a collection
 
 
@@ -176,7 +188,7 @@ def report(session: nox.Session) -> None:
 def ansible_test(kind: str, release: str, *options: str) -> Run:
     def run(session: nox.Session) -> None:
         install(session, core(release))
-        words = session.posargs or options
+        words = [*session.posargs, *options]  # a word after --venv would be swallowed
         start = ansible.run_as_root if kind == "integration" else ansible.run
         with ansible.ansible_test(session, list(PYTHONS.values())) as env:
             start(session, env, "ansible-test", kind, "--color", "no", *words)
@@ -185,35 +197,61 @@ def ansible_test(kind: str, release: str, *options: str) -> Run:
     return run
 
 
-# The newest ansible-core takes the unit tests through every Python, the oldest through its own.
 for release, python in CORES.items():
-    its_own = ["--python", python.name.removeprefix("python")]
-    units = ["--venv", *([] if release == NEWEST else its_own)]
+    units = ["--venv", "--python", python.name.removeprefix("python")]
     for kind, options in {"sanity": [], "units": units, "integration": ["--venv"]}.items():
         declare = nox.session(name=f"{kind}-{release}", python=str(python), tags=[*CHECKS, kind])
         declare(ansible_test(kind, release, *options))
 
+UNITS = [*CHECKS, "units"]
+
+if machine.FLOOR in PYTHONS:
+    declare = nox.session(name=f"units-{NEWEST}-on-{FLOOR}", python=PYTHON, tags=UNITS)
+    declare(ansible_test("units", NEWEST, "--venv", "--python", FLOOR))
+
+
+def units_by_pytest(session: nox.Session, *words: str, **more: str) -> None:
+    install(session, "pytest", "hypothesis", "pyudev")
+    pytest = ["-m", "pytest", "-c", "/dev/null", "--rootdir", ".", "-p", "no:cacheprovider"]
+    pytest += ["-o", "testpaths=tests/unit", *words, *session.posargs]
+    with ansible.collection(session, session.name) as env:
+        env |= {"PYTHONPATH": env["ANSIBLE_COLLECTIONS_PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+        session.run("python", *pytest, env=env | more)
+
+
+def units_between(release: str) -> Run:
+    def run(session: nox.Session) -> None:
+        install(session, core(release), "pytest-xdist")
+        units_by_pytest(session, "--quiet", "--numprocesses", "2")
+
+    run.__doc__ = f"The unit tests by pytest alone, with ansible-core {release}."
+    return run
+
+
+# ansible-test makes a process for each test, which takes twice the time. It has seen both ends;
+# the Pythons between see the ansible-cores between.
+for version, python in PYTHONS.items():
+    fitting = machine.newest_core(version)
+    if version != machine.FLOOR and python not in CORES.values() and fitting:
+        name = python.name.removeprefix("python")
+        nox.session(name=f"units-{name}", python=str(python), tags=UNITS)(units_between(fitting))
+
 
 # On a virtual host
 
-MAIN_JOB = [
-    f"tests/lab/test_{name}.py"
-    for name in (
-        "bare_host",
-        "main_job",
-        "looking",
-        "host_life",
-        "hot_plug",
-        "groups",
-        "selectors",
-        "void_helper",
-        "upgrade",
-        "without_trace",
-        "debian12",
-        "quarantine",
-        "power_cuts",
-    )
-]
+
+def lab_files(*names: str) -> list[str]:
+    return [f"tests/lab/test_{name}.py" for name in names]
+
+
+MAIN_JOB = lab_files(
+    *("bare_host", "main_job", "looking", "host_life", "hot_plug", "groups", "selectors"),
+    *("void_helper", "upgrade", "strangers", "sandbox", "without_trace", "debian12"),
+)
+DRIFT = lab_files(
+    *("why", "drift_codes", "who", "metrics", "pipeline", "host_policy"),
+    *("quarantine", "power_cuts"),
+)
 
 
 @nox.session(name="lab-images", python=PYTHON, tags=LAB)
@@ -242,29 +280,30 @@ def demo(session: nox.Session) -> None:
     in_lab(session, "-m", "tests.lab.demo", *session.posargs)
 
 
-# It follows the other checks in their lane, so that both lanes have about as long to go.
+@nox.session(name="lab-drift", python=PYTHON, tags=["lab-drift"])
+def lab_drift(session: nox.Session) -> None:
+    """What differs on virtual hosts, why, and who woke a device; metrics; policy; quarantine."""
+    run_lab_tests(session, *DRIFT)
+
+
+# It follows the other checks in their lane, so that the lanes have about as long to go.
 @nox.session(name="lab-others", python=PYTHON, tags=["more-lab"])
 def lab_others(session: nox.Session) -> None:
-    """The other tests on virtual hosts: bad ones, images, many devices, the contract, the lab."""
+    """The other tests on virtual hosts: bad ones, images, many devices, deaths, the lab itself."""
     everything = {str(path) for path in Path("tests/lab").glob("test_*.py")}
-    run_lab_tests(session, *sorted(everything - set(MAIN_JOB)))
+    run_lab_tests(session, *sorted(everything - {*MAIN_JOB, *DRIFT}))
 
 
 @nox.session(name="soak-unit", python=PYTHON)
 def soak_unit(session: nox.Session) -> None:
     """The unit tests with long counts, and searching where they have not looked before."""
-    install(session, core(NEWEST), "pytest", "hypothesis", "pyudev")
-    pytest = ["-m", "pytest", "-v", "-c", "/dev/null", "--rootdir", ".", "-p", "no:cacheprovider"]
-    with ansible.collection(session, "soak-unit") as env:
-        env |= {"PYTHONPATH": env["ANSIBLE_COLLECTIONS_PATH"], "VFIO_POWER_SOAK": LONGER}
-        session.run(
-            "python", *pytest, "--durations=20", *(session.posargs or ["tests/unit"]), env=env
-        )
+    install(session, core(NEWEST))
+    units_by_pytest(session, "-v", "--durations=20", VFIO_POWER_SOAK=LONGER)
 
 
 @nox.session(python=PYTHON)
 def soak(session: nox.Session) -> None:
-    """The long counts on virtual hosts."""
+    """The long counts on virtual hosts, and variants of what the tests see once."""
     run_lab_tests(session, *(session.posargs or ["tests/lab"]), marked="soak")
 
 

@@ -84,6 +84,12 @@ def python_for(core: Core, available: dict[Version, Path]) -> Path | None:
     return available[max(fitting)] if fitting else None
 
 
+def newest_core(python: Version) -> str | None:
+    """The newest of these ansible-cores whose controller side runs on that Python."""
+    fitting = [it.release for it in CORES if it.oldest_python <= python <= it.newest_python]
+    return fitting[-1] if fitting else None
+
+
 def cores(available: dict[Version, Path]) -> dict[str, Path]:
     """The oldest supported ansible-core and the newest one that runs here, with their Pythons."""
     runnable = {core.release: python for core in CORES if (python := python_for(core, available))}
