@@ -233,12 +233,34 @@ def test_a_device_that_is_declared_meanwhile_is_followed(watching: Watching) -> 
     assert watching.lines()[-1] == f"22:13:21  {rng}  woken by setpci (pid 548)"
 
 
+@pytest.fixture
+def signals_restored() -> Iterator[None]:
+    """Puts back what becomes of signals: a run under nohup begins with one of them ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_as_ctrl_c_does(watching: Watching, number: int) -> None:
-    before = signal.getsignal(number)
+def test_a_signal_ends_it_as_ctrl_c_does(
+    watching: Watching, signals_restored: None, number: int
+) -> None:
+    signal.signal(number, signal.SIG_DFL)
     watching.story.after(DISK, lambda: os.kill(os.getpid(), number))
     assert watching.lines() == []
-    assert signal.getsignal(number) == before
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_under_nohup_it_goes_on_when_the_terminal_is_closed(
+    watching: Watching, signals_restored: None
+) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    watching.story.after(
+        DISK, lambda: os.kill(os.getpid(), signal.SIGHUP), watching.notes(recorded.SETPCI)
+    )
+    watching.story.after("woken", end)
+    assert watching.lines() == ["22:13:21  0000:02:00.0  woken by setpci (pid 548)"]
 
 
 def test_the_end_of_the_helper_leaves_nothing_behind(watching: Watching) -> None:
