@@ -153,7 +153,7 @@ class Histories:
     def _join(self, address: PciAddress, incident: Incident) -> Optional[Incident]:
         """Return the incident that a wake makes or joins; None where its device is in already."""
         facts = self._table.devices.get(address)
-        port = facts.port if facts and facts.port else address
+        port = facts.root_port if facts and facts.root_port else address
         wave, now = self._waves.get(port), self._desk.uptime()
         if wave is None or now - wave.began > AT_ONCE:
             self._waves[port] = _Wave(now, incident, frozenset((address,)))

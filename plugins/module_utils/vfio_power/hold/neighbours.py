@@ -33,9 +33,12 @@ class Neighbours:
         self._below.setdefault(self.port(holder.address), []).append(holder)
 
     def port(self, address: PciAddress) -> PciAddress:
-        """Return what devices that wake together have in common; a device alone is its own."""
+        """Return what devices that wake together have in common; a device alone is its own.
+
+        A root port that returns from D3cold wakes all below it, also beyond a switch.
+        """
         facts = self._table.devices.get(address)
-        return facts.port if facts and facts.port else address
+        return facts.root_port if facts and facts.root_port else address
 
     def begin_call(self, port: PciAddress) -> None:
         """Open the window over a port; what woke before that was not this call."""

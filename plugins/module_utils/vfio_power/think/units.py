@@ -70,11 +70,12 @@ def reset_set(address: PciAddress, devices: Devices) -> Set:
 
 
 def power_set(address: PciAddress, devices: Devices) -> Set:
-    """Return all below the same port: from D3cold they wake together."""
+    """Return all below the same root port: from D3cold they wake together, switches or not."""
     facts = devices.get(address)
-    if facts is None or facts.port is None:
+    if facts is None or facts.root_port is None:
         return (address,)
-    return _with(address, (other.address for other in devices.values() if other.port == facts.port))
+    below = (it for it in devices.values() if it.root_port == facts.root_port and not it.bridge)
+    return _with(address, (other.address for other in below))
 
 
 def _resets_alone(facts: Facts) -> bool:

@@ -42,7 +42,7 @@ class Positions:
         self._idle_policy = idle_policy(policies) if host.disable_idle_d3 else ()
         self._users_known = users_known
         self._nodes: dict[PciAddress, Node] = {}
-        self._below: Optional[dict[PciAddress, list[PciAddress]]] = None
+        self._below: Optional[dict[PciAddress, list[Facts]]] = None
 
     def of(self, view: DeviceView, facts: Facts) -> Position:
         """Return where a device stands, and whatever decides about its sleep."""
@@ -72,20 +72,19 @@ class Positions:
         return tuple(found)
 
     def _siblings(self, device: Node) -> tuple[Node, ...]:
-        if not device.ports:
+        if device.facts.root_port is None:
             return ()
         if self._below is None:
-            self._below = self._by_port()
-        below = self._below.get(device.ports[-1], ())
-        return tuple(self._node(self._devices[it]) for it in below if it != device.address)
+            self._below = self._by_root_port()
+        below = self._below.get(device.facts.root_port, ())
+        return tuple(self._node(it) for it in below if it.address != device.address)
 
-    def _by_port(self) -> dict[PciAddress, list[PciAddress]]:
-        """Return which devices are below each port, directly or not; ports are not among them."""
-        found: dict[PciAddress, list[PciAddress]] = {}
-        for address, facts in self._devices.items():
-            if facts.port is not None and not facts.bridge:
-                for port in self._sysfs.ports(address):
-                    found.setdefault(port, []).append(address)
+    def _by_root_port(self) -> dict[PciAddress, list[Facts]]:
+        """Return what is below each root port, directly or not; ports are not among it."""
+        found: dict[PciAddress, list[Facts]] = {}
+        for facts in self._devices.values():
+            if facts.root_port is not None and not facts.bridge:
+                found.setdefault(facts.root_port, []).append(facts)
         return found
 
     def _node(self, facts: Facts, slot: Optional[str] = None) -> Node:

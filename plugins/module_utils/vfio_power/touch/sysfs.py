@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from typing import Optional
 
 from ..words.address import PciAddress
@@ -93,12 +94,7 @@ class Sysfs:
 
     def ports(self, address: PciAddress) -> tuple[PciAddress, ...]:
         """Return the ports above a device, the nearest first, by its path in the tree."""
-        try:
-            path = os.readlink(self._path(address))
-        except OSError:
-            return ()
-        above = (_parsed(name) for name in reversed(path.split("/")[:-1]))
-        return tuple(port for port in above if port is not None)
+        return _ports(self._path(address))
 
     def bounds(self, address: PciAddress, slot: Optional[str] = None) -> Bounds:
         """Return what bounds a device's sleep; ``slot`` is the label of the slot below a port."""
@@ -139,8 +135,7 @@ class Sysfs:
         return labels
 
     def _addresses(self) -> list[PciAddress]:
-        parsed = (_parsed(name) for name in _names(f"{self._root}/bus/pci/devices"))
-        return sorted(address for address in parsed if address is not None)
+        return sorted(_addresses_of(_names(f"{self._root}/bus/pci/devices")))
 
     def _with_neighbours(self, addresses: Iterable[PciAddress]) -> list[PciAddress]:
         found: set[PciAddress] = set()
@@ -154,13 +149,18 @@ class Sysfs:
     def _neighbours(self, address: PciAddress) -> set[PciAddress]:
         path = self._path(address)
         names = _names(f"{path}/iommu_group/devices")
-        if _port(path) is None:
-            functions = (str(address._replace(function=number)) for number in range(8))
-            names += [name for name in functions if os.path.isdir(f"{path}/../{name}")]
-        else:
-            names += _names(f"{path}/..")  # the port's folder
-        parsed = (_parsed(name) for name in names if name.count(":") == 2)
-        return {it for it in parsed if it is not None}
+        ports = _ports(path)
+        if ports:
+            return _addresses_of(names) | set(self._below(self._path(ports[-1])))
+        functions = (str(address._replace(function=number)) for number in range(8))
+        names += [name for name in functions if os.path.isdir(f"{path}/../{name}")]
+        return _addresses_of(names)
+
+    def _below(self, folder: str) -> Iterator[PciAddress]:
+        """Yield what is below a port, also beyond the ports of a switch."""
+        for address in _addresses_of(_names(folder)):
+            yield address
+            yield from self._below(f"{folder}/{address}")
 
     def _path(self, address: PciAddress) -> str:
         return f"{self._root}/bus/pci/devices/{address}"
@@ -174,6 +174,7 @@ class Sysfs:
             return None  # it was unplugged while we looked
         group = _target(f"{path}/iommu_group")
         vfio = os.path.isdir(f"{path}/vfio-dev")
+        ports = _ports(path)
         return Facts(
             address=address,
             identity=identity,
@@ -184,7 +185,8 @@ class Sysfs:
             numa_node=_number(f"{path}/numa_node", -1),
             slot=labels.get(address[:3]),
             boot_vga=_is_display(identity) and _text(f"{path}/boot_vga") == "1",
-            port=_port(path),
+            port=ports[0] if ports else None,
+            root_port=ports[-1] if ports else None,
             reset_methods=tuple(_text(f"{path}/reset_method").split()),
             bridge=_is_bridge(path, identity),
         )
@@ -203,12 +205,17 @@ def _is_display(identity: Identity) -> bool:
     return identity.class_code.startswith(_DISPLAY_CLASS)
 
 
-def _port(path: str) -> Optional[PciAddress]:
-    """Return what a device is plugged into: its folder's parent in the tree of all devices."""
+def _ports(path: str) -> tuple[PciAddress, ...]:
+    """Return the ports above a device, the nearest first: the folders that its own one is in.
+
+    A controller with buses of its own (VMD) is above its buses, and is no port.
+    """
     try:
-        return _parsed(os.path.basename(os.path.dirname(os.readlink(path))))
+        above = reversed(os.readlink(path).split("/")[:-1])
     except OSError:
-        return None
+        return ()
+    parsed = takewhile(lambda port: port is not None, map(_parsed, above))
+    return tuple(port for port in parsed if port is not None)
 
 
 def _is_bridge(path: str, identity: Identity) -> bool:
@@ -282,6 +289,12 @@ def _names(folder: str) -> list[str]:
         return sorted(os.listdir(folder))
     except OSError:
         return []
+
+
+def _addresses_of(names: Iterable[str]) -> set[PciAddress]:
+    """Return those of a folder's names that are addresses; a port's services have one colon more."""
+    parsed = (_parsed(name) for name in names if name.count(":") == 2)
+    return {it for it in parsed if it is not None}
 
 
 def _parsed(name: str) -> Optional[PciAddress]:

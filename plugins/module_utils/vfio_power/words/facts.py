@@ -44,6 +44,7 @@ class Facts(NamedTuple):
     slot: Optional[str] = None  # physical slot label
     boot_vga: bool = False
     port: Optional[PciAddress] = None  # the bridge it hangs on
+    root_port: Optional[PciAddress] = None  # the topmost one above it; the same without a switch
     reset_methods: tuple[str, ...] = ()
     bridge: bool = False  # header type 1: vfio-pci refuses it
     properties: Mapping[str, str] = {}  # udev's; empty where udev was not asked

@@ -79,12 +79,20 @@ class FakeHost:
         self._uevents: list[FakeUevents] = []
         self._cdevs = 0
 
-    def add_port(self, address: str, *, sleeps: bool = False, hotplug: bool = False) -> Port:
-        """Put a port on the root bus; one that ``sleeps`` goes to D3cold with all below it.
+    def add_port(
+        self,
+        address: str,
+        *,
+        sleeps: bool = False,
+        hotplug: bool = False,
+        above: Optional[Port] = None,
+    ) -> Port:
+        """Put a port on the root bus, or below another one: then it is of a switch.
 
-        It would, if cards could not be plugged in below it: with ``hotplug`` it stays awake.
+        One that ``sleeps`` goes to D3cold with all below it. It would, if cards could not be plugged
+        in below it: with ``hotplug`` it stays awake.
         """
-        port = Port(PciAddress.parse(address), sleeps=sleeps, hotplug=hotplug)
+        port = Port(PciAddress.parse(address), sleeps=sleeps, hotplug=hotplug, above=above)
         self.ports[port.address] = port
         self.tree.add_port(port)
         port.on_change = lambda: self.tree.show_port(port)

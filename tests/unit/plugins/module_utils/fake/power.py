@@ -4,8 +4,8 @@
 """How a kernel suspends and resumes PCI functions and the port above them.
 
 Of runtime power management it has what can be told from outside: usage counts, power/control,
-d3cold_allowed, and that a port coming out of D3cold takes everything below it along. What VFIO
-makes of it is in vfio.py. Nothing takes time here, and callers hold the host's lock.
+d3cold_allowed, and that a port coming out of D3cold takes everything below it along, also beyond
+the ports of a switch. What VFIO makes of it is in vfio.py. Nothing takes time here, and callers hold the host's lock.
 """
 
 from __future__ import annotations
@@ -19,30 +19,55 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.addres
 class Port:
     """A port that follows everything below it into D3cold, if it ``sleeps`` at all."""
 
-    def __init__(self, address: PciAddress, *, sleeps: bool, hotplug: bool = False) -> None:
+    def __init__(
+        self,
+        address: PciAddress,
+        *,
+        sleeps: bool,
+        hotplug: bool = False,
+        above: Optional[Port] = None,
+    ) -> None:
         self.address = address
+        self.above = above  # the port that a switch is plugged into, or the switch's own
         self.sleeps = sleeps and not hotplug
         self.switched = sleeps  # the platform can cut its power, whether or not it sleeps
         self.hotplug = hotplug  # then Linux keeps it awake
         self.control = "auto" if self.sleeps else "on"
         self.suspended = False
         self.functions: list[Function] = []
+        self.ports: list[Port] = []
         self.on_change: Callable[[], None] = lambda: None
+        if above is not None:
+            above.ports.append(self)
 
     def idle(self) -> None:
         """Sleep if nothing below is awake."""
         allowed = self.sleeps and self.control == "auto"
-        if allowed and all(function.lets_port_sleep for function in self.functions):
+        ports = all(port.suspended for port in self.ports)
+        if allowed and ports and all(function.lets_port_sleep for function in self.functions):
             self.suspended = True
             self._changed()
+            if self.above is not None:
+                self.above.idle()
 
     def resume(self) -> None:
         """Wake, and with it everything below; what has no reason to stay up sleeps again."""
-        if not self.suspended:
-            return
+        if self.above is not None:
+            self.above.resume()
+        if self.suspended:
+            self._wake()
+            self._rest()
+
+    def _wake(self) -> None:
         self.suspended = False
+        for port in self.ports:
+            port._wake()
         for function in self.functions:
             function.resume()
+
+    def _rest(self) -> None:
+        for port in self.ports:
+            port._rest()
         for function in self.functions:
             function.idle()
         self._changed()

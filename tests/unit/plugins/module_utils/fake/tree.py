@@ -46,7 +46,7 @@ class Tree:
 
     def add_port(self, port: Port) -> None:
         """Show a port."""
-        path = self._sys / "devices" / _ROOT / str(port.address)
+        path = self._below(port)
         _write(path / "modalias", _modalias(PORT))
         _write(path / "secondary_bus_number", "0")
         self._link(port.address, path)
@@ -65,7 +65,7 @@ class Tree:
 
     def show_port(self, port: Port) -> None:
         """Show what the port does."""
-        path = self._sys / "devices" / _ROOT / str(port.address)
+        path = self._below(port)
         values = {
             "power_state": port.power_state,
             "d3cold_allowed": "1",
@@ -153,10 +153,13 @@ class Tree:
         (self._sys / "bus/pci/devices" / str(address)).symlink_to(path)
 
     def _place(self, function: Function) -> Path:
-        place = self._sys / "devices" / _ROOT
-        if function.port is not None:
-            place /= str(function.port.address)
-        return place / str(function.address)
+        return self._below(function.port) / str(function.address)
+
+    def _below(self, port: Port | None) -> Path:
+        """Return the folder of what hangs on a port, which is in those of the ports above."""
+        if port is None:
+            return self._sys / "devices" / _ROOT
+        return self._below(port.above) / str(port.address)
 
 
 def _modalias(identity: Identity) -> str:

@@ -92,14 +92,25 @@ def test_a_unit_closes_over_groups_and_reset_sets():
 
 def test_all_below_one_port_wake_together():
     devices = bus(
-        card("65:00.0", port=PORT, reset_methods=("flr",)),
-        card("65:00.1", port=PORT),
-        card("66:00.0", port=OTHER_PORT),
+        card("65:00.0", port=PORT, root_port=PORT, reset_methods=("flr",)),
+        card("65:00.1", port=PORT, root_port=PORT),
+        card("66:00.0", port=OTHER_PORT, root_port=OTHER_PORT),
         card("00:02.0"),
         card("00:03.0"),
     )
     assert power_set(at("65:00.1"), devices) == addresses("65:00.0", "65:00.1")
     assert power_set(at("00:02.0"), devices) == addresses("00:02.0")
+
+
+def test_a_root_port_wakes_all_below_it_beyond_the_ports_of_a_switch():
+    devices = bus(
+        card("01:00.0", port=PORT, root_port=PORT, bridge=True),
+        card("02:00.0", port=at("01:00.0"), root_port=PORT, bridge=True),
+        card("02:01.0", port=at("01:00.0"), root_port=PORT, bridge=True),
+        card("03:00.0", port=at("02:00.0"), root_port=PORT),
+        card("04:00.0", port=at("02:01.0"), root_port=PORT),
+    )
+    assert power_set(at("03:00.0"), devices) == addresses("03:00.0", "04:00.0")
 
 
 def test_only_host_drivers_make_a_group_not_viable():

@@ -114,6 +114,16 @@ class TestDevicesAround:
         everything = host.sysfs.devices()
         assert found == {address: everything[address] for address in found}
 
+    def test_are_also_those_beyond_the_ports_of_a_switch(self, host: FakeHost) -> None:
+        root = host.add_port("0000:00:1c.0")
+        up = host.add_port("0000:01:00.0", above=root)
+        downs = [host.add_port(f"0000:02:0{slot}.0", above=up) for slot in range(2)]
+        cards = [host.add(f"0000:{3 + n:02x}:00.0", port=port) for n, port in enumerate(downs)]
+        found = host.sysfs.devices(around=[cards[0].address])
+        assert {card.address for card in cards} <= found.keys()
+        facts = found[cards[1].address]
+        assert (facts.port, facts.root_port) == (downs[1].address, root.address)
+
     def test_that_are_not_there_have_none(self, host: FakeHost) -> None:
         host.add("0000:02:00.0")
         assert host.sysfs.devices(around=[PciAddress.parse("0000:03:00.0")]) == {}

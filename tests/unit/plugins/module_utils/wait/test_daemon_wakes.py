@@ -115,6 +115,24 @@ def test_a_call_on_one_function_wakes_its_sibling_and_that_is_not_foreign(
     assert counted(helper, audio) == (1, 0)
 
 
+def test_a_call_beyond_a_switch_wakes_all_below_its_root_port_and_that_is_not_foreign(
+    host: FakeHost, helper: Helper
+) -> None:
+    root = host.add_port("0000:00:1c.0", sleeps=True)
+    up = host.add_port("0000:01:00.0", sleeps=True, above=root)
+    first, second = (
+        host.add(f"0000:{3 + number:02x}:00.0", port=port)
+        for number, port in enumerate(
+            host.add_port(f"0000:02:0{slot}.0", sleeps=True, above=up) for slot in range(2)
+        )
+    )
+    helper.apply(armed(first), armed(second))
+    assert root.suspended
+    helper.apply(rule(first.address, "none", reserve=True), armed(second))
+    helper.until(second.address, state="waiting")
+    assert counted(helper, second) == (1, 0)
+
+
 def test_a_stranger_wakes_all_below_a_sleeping_port_and_each_counts_it(
     host: FakeHost, helper: Helper
 ) -> None:
