@@ -19,7 +19,7 @@ from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Rule
-from ..words.errors import VfioPowerError
+from ..words.errors import GenerationMismatch
 from ..words.facts import Facts, Identity
 from ..words.quirk import Kind
 
@@ -33,6 +33,7 @@ class Table(NamedTuple):
     damaged: str = ""
     lost: bool = False  # something was declared, and nobody can tell what
     known_bad: Loaded = Loaded()
+    matched: Mapping[str, int] = {}  # rule name: how many devices it found
 
     def rule(self, address: PciAddress) -> Optional[Rule]:
         """Return the rule that a device is under, or None."""
@@ -55,18 +56,6 @@ class Table(NamedTuple):
         if facts is None or known is None or not facts.vfio:
             return False
         return known.identity in (None, facts.identity)
-
-
-class GenerationMismatch(VfioPowerError):
-    """Somebody else stored a declaration since this one was read."""
-
-    def __init__(self, expected: int, actual: int) -> None:
-        super().__init__(
-            f"the declaration was changed meanwhile (generation {actual}, expected {expected})",
-            "Read it again and repeat the change",
-        )
-        self.expected = expected
-        self.actual = actual
 
 
 class Tables:
@@ -92,7 +81,9 @@ class Tables:
             # Kept as evidence until the next change.
             return table._replace(damaged=loaded.damaged, lost=loaded.lost)
         try:
-            self._save(table)
+            self._save(table, loaded.declaration.generation)
+        except GenerationMismatch:
+            return self.reload()  # somebody stored another one meanwhile
         except OSError as error:
             # What is declared can be kept all the same: a full disk must not let devices go.
             reason = f"{error.filename}: {error.strerror}"
@@ -112,7 +103,7 @@ class Tables:
         same = wanted._replace(generation=stored.generation) == stored
         generation = stored.generation if same else stored.generation + 1
         table = self._resolved(wanted._replace(generation=generation), loaded.known)
-        self._save(table)
+        self._save(table, expected)
         return table
 
     def _resolved(self, declaration: Declaration, known: tuple[Known, ...]) -> Table:
@@ -121,7 +112,13 @@ class Tables:
             devices = self._described(devices)
         resolution = resolve(declaration, devices, known)
         entries = {entry.address: entry for entry in resolution.known}
-        return Table(declaration, entries, devices, known_bad=self._known_bad())
+        return Table(
+            declaration,
+            entries,
+            devices,
+            known_bad=self._known_bad(),
+            matched=resolution.matched,
+        )
 
-    def _save(self, table: Table) -> None:
-        self._store.save(table.declaration, tuple(table.known.values()))
+    def _save(self, table: Table, expected: int) -> None:
+        self._store.save(table.declaration, tuple(table.known.values()), expected=expected)

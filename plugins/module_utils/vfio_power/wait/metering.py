@@ -11,7 +11,6 @@ happened may not be at its end then, so it is written once more the next time.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import Callable, Optional
 
 from ..hold.keeper import Keeper
@@ -73,7 +72,7 @@ class Meter:
             quirks_damaged=table.known_bad.damaged,
             damaged=self._damaged(),
             declaration=table.declaration,
-            matched=Counter(known.rule for known in table.known.values()),
+            matched=table.matched,
             workers=keeper.jobs.workers,
             stuck=keeper.jobs.stuck,
         )

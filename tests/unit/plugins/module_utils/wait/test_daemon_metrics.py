@@ -154,6 +154,19 @@ def test_a_host_policy_is_told_only_where_it_differs(
     assert value(path, "device_drift", 'code="host-policy"') == 1
 
 
+def test_a_rule_that_finds_too_few_devices_is_told(
+    host: FakeHost, measured: Helper, path: Path
+) -> None:
+    host.add(str(NIC))
+    measured.apply({**rule(NIC, "entry"), "count": 1})
+    pass_signs(measured, 2)
+    assert value(path, "host_drift") is None
+    host.unplug(NIC)
+    wait_until(lambda: NIC not in measured.daemon.keeper.table.devices, "the table is made anew")
+    pass_signs(measured, int(metering.QUIET / SIGN_OF_LIFE) + 1)
+    assert value(path, "host_drift", 'code="count-mismatch"') == 1
+
+
 def _without_patience(judge):
     """Judge as if the seconds to fall asleep were over; the wall clock does not jump here."""
     return lambda case: judge(case._replace(settle=0.0))
