@@ -11,13 +11,15 @@ from contextlib import closing, contextmanager
 from typing import Callable, NamedTuple
 
 from ..think.host_policy import Outlook, Write, outlook
-from ..think.wire import Fields
+from ..think.policy import State
+from ..think.wire import Fields, report_from_json
 from ..touch.host_policy import PolicyFiles, Remembered, write_knob
 from ..touch.sysfs import Sysfs
 from ..touch.view import HostView
 from ..words.address import PciAddress
 from ..words.declaration import Declaration
 from ..words.errors import KernelRefused, VfioPowerError
+from ..words.report import HoldReport
 from .ground import Ground
 
 ANSWER_WITHIN = 90.0  # seconds; the helper itself waits less for its devices
@@ -47,10 +49,10 @@ def enforce(ahead: Outlook, seen: HostView, ground: Ground) -> Enforced:
     ground.policy.keep(ahead.rules)
     written: dict[PciAddress, tuple[str, ...]] = defaultdict(tuple)
     errors: dict[PciAddress, str] = {}
-    with _kept_off(_around(ahead, seen), seen, ground) as pending:
+    with _kept_off(_around(ahead, seen), seen, ground) as unsafe:
         for address in ahead.addresses:
             try:
-                _refuse_pending(address, seen, pending)
+                _refuse_unsafe(address, seen, unsafe)
                 for write in ahead.of(address):
                     _put(write, ground.write)
                     written[address] += (write.knob.option,)
@@ -98,27 +100,41 @@ def _around(ahead: Outlook, seen: HostView) -> set[PciAddress]:
     return {view.address for view in seen.devices if view.address in woken and view.hold}
 
 
+Unsafe = Mapping[PciAddress, str]
+"""Devices that may still be in low power, each with the reason."""
+
+
 @contextmanager
 def _kept_off(
     addresses: Collection[PciAddress], seen: HostView, ground: Ground
-) -> Iterator[Collection[PciAddress]]:
-    """Have the helper keep off devices in a block; it gets those that it is not done with."""
+) -> Iterator[Unsafe]:
+    """Have the helper keep off devices in a block; it gets those of which that is not sure."""
     if not addresses or not seen.helper.answered:
-        yield ()
+        yield {}
         return
     parameters = {"addresses": [str(address) for address in sorted(addresses)]}
     with closing(ground.client.stream("HoldOff", parameters, ANSWER_WITHIN)) as answers:
-        pending: list[object] = Fields(next(answers, {}), "answer").get("pending", list, [])
-        yield {PciAddress.parse(str(address)) for address in pending}
+        fields = Fields(next(answers, {}), "answer")
+        yield {
+            **{it.address: _STALLED for it in fields.each("devices", report_from_json) if _odd(it)},
+            **{PciAddress.parse(str(it)): _HANGS for it in fields.get("pending", list, [])},
+        }
 
 
-def _refuse_pending(address: PciAddress, seen: HostView, pending: Collection[PciAddress]) -> None:
+_HANGS = "a call on it has not returned"
+_STALLED = "a call on it failed, so that it may still be in low power"
+
+
+def _odd(report: HoldReport) -> bool:
+    return report.state in (State.STALLED.value, State.UNSURE.value)
+
+
+def _refuse_unsafe(address: PciAddress, seen: HostView, unsafe: Unsafe) -> None:
     view = seen.device(address)
     power_set = view.power_set if view else ()
-    hanging = sorted({address, *power_set} & set(pending))
-    if hanging:
-        named = ", ".join(map(str, hanging))
+    reasons = [f"{it}: {unsafe[it]}" for it in sorted({address, *power_set} & unsafe.keys())]
+    if reasons:
         raise VfioPowerError(
-            f"{address}: its host policy was not written, as a call on {named} has not returned",
+            f"{address}: its host policy was not written, as a write wakes ({'; '.join(reasons)})",
             "Look at the kernel log, then run it again",
         )

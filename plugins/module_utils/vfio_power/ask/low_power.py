@@ -27,7 +27,7 @@ from ..touch.look import SETTLE
 from ..touch.view import HostView
 from ..words.address import PciAddress
 from ..words.declaration import Declaration, Known, Resolution
-from ..words.errors import HelperRefused, InputError, Problem
+from ..words.errors import GenerationMismatch, HelperRefused, InputError, Problem
 from ..words.report import HoldReport
 from .answer import Answer
 from .enforce import consider, enforce
@@ -47,6 +47,8 @@ def ask(wish: Wish, *, check: bool, ground: Optional[Ground] = None) -> Answer:
     request = parse_request(wish.devices, wish.exclude, settle=wish.settle, timeout=wish.timeout)
     try:
         return _once(wish, request, ground, check=check)
+    except GenerationMismatch:
+        pass
     except HelperRefused as error:
         if error.name != "GenerationMismatch":
             raise
@@ -84,7 +86,7 @@ def _refuse_clashes(merged: Declaration, seen: HostView, ground: Ground) -> None
     problems = _excluded_by_match(merged, ground) if merged.exclude else []
     problems += conflicts(
         merged,
-        [view.known for view in seen.devices if view.known],
+        _known(seen),
         {view.address: view.facts for view in seen.devices if view.facts},
         dict.fromkeys(quirk for view in seen.devices for quirk in view.quirks),
     )
@@ -120,9 +122,12 @@ def _stored_only(task: Task, ground: Ground, *, check: bool) -> Answer:
     )
 
 
-def _store(task: Task, known: tuple[Known, ...], ground: Ground) -> None:
+def _store(task: Task, known: tuple[Known, ...], ground: Ground) -> int:
+    """Store what is declared, durably; return its generation."""
     generation = task.stored.generation + 1
-    ground.store.save(task.merged._replace(generation=generation), known)
+    declaration = task.merged._replace(generation=generation)
+    ground.store.save(declaration, known, expected=task.stored.generation)
+    return generation
 
 
 def _predicted(task: Task, seen: HostView, lacking: list[str]) -> Answer:
@@ -151,7 +156,7 @@ def _plan(merged: Declaration, seen: HostView) -> list[Step]:
         return []
     return plan(
         merged,
-        Resolution(known=tuple(view.known for view in seen.devices if view.known)),
+        Resolution(known=_known(seen)),
         {view.address: view.facts for view in seen.devices if view.facts},
         {view.address: view.hold for view in seen.devices if view.hold},
         [view.address for view in seen.devices if view.opened_by],
@@ -163,8 +168,13 @@ def _applied(task: Task, seen: HostView, ground: Ground) -> Answer:
     ahead = consider(task.merged, seen, task.remembered)
     if _nothing_to_do(task, seen, ahead):
         return answer(task, seen, seen, Done())
+    generation = task.stored.generation
+    absent = seen.helper.state == ABSENT
+    if task.differs and (absent or _changes_policy(task, ahead)):
+        # The host's policy outlasts this task, so what asks for it has to as well.
+        generation = _store(task, _known(seen), ground)
     enforced = enforce(ahead, seen, ground)
-    done = _apply(task, seen, ground)
+    done = Done() if absent else _apply(task, generation, ground)
     done = done._replace(
         actions=_together(enforced.written, done.actions),
         errors=enforced.errors,
@@ -191,29 +201,32 @@ def _nothing_to_do(task: Task, seen: HostView, ahead: Outlook) -> bool:
     if seen.helper.paused:
         return False  # it looks at its off switch when it is asked to apply
     up_to_date = seen.helper.generation in (task.stored.generation, None)
-    known = tuple(view.known for view in seen.devices if view.known)
-    before = task.remembered
-    if ahead.writes or (ahead.found, ahead.rules) != (before.found, before.rules) or before.damaged:
+    if _changes_policy(task, ahead) or task.remembered.damaged:
         return False
-    if task.differs or not up_to_date or known != task.loaded.known or seen.drifted:
+    if task.differs or not up_to_date or _known(seen) != task.loaded.known or seen.drifted:
         return False
     failed = any(view.hold and view.hold.failure for view in seen.devices)
     return not failed and not any(step.actions for step in _plan(task.merged, seen))
 
 
-def _apply(task: Task, seen: HostView, ground: Ground) -> Done:
-    """Have the helper do it. Without one there is nothing to do but to store what is declared."""
-    if seen.helper.state == ABSENT:
-        if task.differs:
-            _store(task, tuple(view.known for view in seen.devices if view.known), ground)
-        return Done()
+def _changes_policy(task: Task, ahead: Outlook) -> bool:
+    before = task.remembered
+    return bool(ahead.writes) or (ahead.found, ahead.rules) != (before.found, before.rules)
+
+
+def _known(seen: HostView) -> tuple[Known, ...]:
+    return tuple(view.known for view in seen.devices if view.known)
+
+
+def _apply(task: Task, generation: int, ground: Ground) -> Done:
+    """Have the helper do it."""
     document = declaration_document(task.merged)
     answer = ground.client.call(
         "Apply",
         {
             "rules": document["rules"],
             "exclude": document["exclude"],
-            "expected_generation": task.stored.generation,
+            "expected_generation": generation,
             "timeout": float(task.wish.timeout),
         },
         timeout=task.wish.timeout + ANSWER_WITHIN,

@@ -142,10 +142,14 @@ class Keeper:
     def ask(self, addresses: Iterable[PciAddress]) -> None:
         """Permit devices because somebody asks for them now, and retry what was refused."""
         free = [address for address in addresses if not self.leases_on(address)]
-        for address in free:
+        self.retry(free)
+        self.permits.grant(free)
+
+    def retry(self, addresses: Iterable[PciAddress]) -> None:
+        """Forget which calls were refused, so that what is wanted is tried again."""
+        for address in addresses:
             if address in self._holders:
                 self._holders[address].ask()
-        self.permits.grant(free)
 
     def rearm(self, addresses: Iterable[PciAddress]) -> None:
         """Enter devices once more that stay awake because of a quirk, as far as it allows that."""

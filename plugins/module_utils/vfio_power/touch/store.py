@@ -8,11 +8,12 @@ Two sealed files, see sealed.py. How the documents look is for think/parse.py.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 from ..think.documents import declaration_document, known_document, parse_known
 from ..think.parse import parse_declaration
 from ..words.declaration import Declaration, Known
+from ..words.errors import GenerationMismatch
 from .files import Folder
 from .sealed import DamagedError, SealedFile
 
@@ -55,9 +56,22 @@ class Store:
         lost = bool(declared_damage) and declaration is _NOTHING
         return Loaded(declaration, known, damaged, lost)
 
-    def save(self, declaration: Declaration, known: tuple[Known, ...]) -> bool:
-        """Store both durably; tell whether anything differed. What is equal is not written."""
+    def save(
+        self,
+        declaration: Declaration,
+        known: tuple[Known, ...],
+        *,
+        expected: Optional[int] = None,
+    ) -> bool:
+        """Store both durably; tell whether anything differed. What is equal is not written.
+
+        Raises GenerationMismatch where another generation than the ``expected`` one is stored by
+        now; None: whichever it is.
+        """
         with self._folder.writing() as writer:
+            stored = self._declared.load()[0].generation
+            if expected is not None and expected != stored:
+                raise GenerationMismatch(expected, stored)
             first = self._declared.write(writer, declaration_document(declaration))
             second = self._devices.write(writer, [known_document(device) for device in known])
         return first or second

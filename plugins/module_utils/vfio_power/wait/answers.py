@@ -11,10 +11,9 @@ from typing import Any, Callable, Optional, TypeVar
 
 from ..hold.asks import Ask
 from ..hold.keeper import Keeper
-from ..hold.table import GenerationMismatch
 from ..think.wire import Fields, report_to_json
 from ..words.address import PciAddress
-from ..words.errors import InputError, Problem, VfioPowerError
+from ..words.errors import GenerationMismatch, InputError, Problem, VfioPowerError
 from .connection import Call
 
 S = TypeVar("S")

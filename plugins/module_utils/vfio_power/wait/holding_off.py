@@ -44,7 +44,12 @@ class HoldingOff:
             call.reply({"devices": devices, "pending": pending}, continues=True)
 
         call.on_close(partial(self._end, addresses))
-        begin = partial(keeper.held_off.begin, addresses)
+
+        def begin() -> None:
+            keeper.held_off.begin(addresses)
+            # After a call that failed it is not known what is in force: that is ended as well.
+            keeper.retry(set(addresses) & set(keeper.held()))
+
         keeper.wait_for(Ask(addresses, lambda *_one: None, finish), AWAKE_WITHIN, begin)
 
     def _end(self, addresses: list[PciAddress]) -> None:

@@ -43,6 +43,18 @@ class InputError(VfioPowerError):
         self.problems = problems
 
 
+class GenerationMismatch(VfioPowerError):
+    """Somebody else stored a declaration since this one was read."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(
+            f"the declaration was changed meanwhile (generation {actual}, expected {expected})",
+            "Read it again and repeat the change",
+        )
+        self.expected = expected
+        self.actual = actual
+
+
 class KernelRefused(VfioPowerError):
     """The kernel said no. ``operation`` is what was asked, ``number`` the errno."""
 

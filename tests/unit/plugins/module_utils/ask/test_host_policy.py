@@ -226,6 +226,61 @@ def test_a_write_that_is_refused_fails_the_device_and_not_the_others(place, nic)
     assert not place.low_power(armed(d3cold="forbid"), armed(DISK, d3cold="forbid")).failure
 
 
+def test_what_is_not_declared_durably_is_not_written(place, nic, monkeypatch):
+    place.low_power(armed())
+
+    def full(*_all, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device", "declared.json")
+
+    monkeypatch.setattr(place.store, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        place.low_power(armed(d3cold="forbid"))
+    assert of_sysfs(place) == ("auto", 1)
+    assert not place.rules.exists()
+
+
+def test_what_is_declared_is_on_disk_before_a_policy_is_written(place, nic, monkeypatch):
+    stored = []
+    write = place.host.write
+
+    def watched(what):
+        stored.append(place.store.load().declaration.rule(NIC))
+        write(what)
+
+    monkeypatch.setattr(place.host, "write", watched)
+    assert place.low_power(armed(d3cold="forbid")).result["changed"]
+    assert [str(rule.policy.d3cold) for rule in stored] == ["forbid"]
+    assert not place.low_power(armed(d3cold="forbid")).result["changed"]
+
+
+def test_of_two_who_declare_at_once_none_is_lost(place, nic, monkeypatch):
+    place.host.add(DISK)
+    write = place.host.write
+    others = [{"address": DISK, "mode": "entry"}]
+
+    def meanwhile(what):
+        while others:
+            place.low_power(others.pop())
+        write(what)
+
+    monkeypatch.setattr(place.host, "write", meanwhile)
+    assert not place.low_power(armed(d3cold="forbid")).failure
+    assert [rule.name for rule in place.store.load().declaration.rules] == [NIC, DISK]
+    assert of_sysfs(place) == ("auto", 0)
+
+
+def test_a_device_that_may_still_be_in_low_power_keeps_its_policy(place, nic):
+    place.low_power(armed())
+    place.host.refuse(HERE, "exit", errno.EIO)
+    failure = place.low_power(armed(d3cold="forbid")).failure
+    assert f"{NIC}: its host policy was not written" in failure
+    assert "may still be in low power" in failure
+    assert of_sysfs(place) == ("auto", 1)
+    place.host.refuse(HERE, "exit", 0)
+    assert not place.low_power(armed(d3cold="forbid")).failure
+    assert of_sysfs(place) == ("auto", 0)
+
+
 def test_what_could_not_be_put_back_is_still_remembered(place, nic):
     place.low_power(armed(d3cold="forbid"))
     place.host.refuse(HERE, "d3cold_allowed", errno.EIO, times=1)

@@ -148,6 +148,10 @@ def test_a_device_whose_low_power_does_not_end_keeps_no_client_waiting(
     host.refuse(nic.address, "exit", errno.EIO)
     with helper.held_off(nic.address) as pending:
         assert pending == []
+        assert helper.device(nic.address).state == "stalled"
+    host.refuse(nic.address, "exit", 0)
+    with helper.held_off(nic.address):  # which tries once more
+        assert (helper.device(nic.address).state, nic.vfio.engaged) == ("awake", False)
 
 
 def test_without_a_connection_that_stays_it_is_refused(helper: Helper, nic: FakeDevice) -> None:
