@@ -100,6 +100,10 @@ class Holder:
             self._count_wake(own=True)  # a call of ours was under way
         self._watch(grip)
 
+    def stand_back(self, record: Record) -> None:
+        """Go on with a device that could not be taken, or can do nothing for us."""
+        self.state, self.failure = record.state, record.failure
+
     def want(self, goal: Goal) -> None:
         """Follow another goal from now on."""
         self.goal = goal
@@ -110,6 +114,7 @@ class Holder:
         state = policy.after(self.state, Event.ASKED)
         if state is not self.state:
             self.state, self.failure = state, None
+            self._keeping.remember(self)
 
     def doubt(self) -> None:
         """End low power and enter it anew: it may have ended without a word."""

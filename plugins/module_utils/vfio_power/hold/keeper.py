@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Callable, Optional
 
-from ..think.policy import ENGAGED, Action, Goal
+from ..think.policy import ENGAGED, Action, Goal, State
 from ..think.units import unit
 from ..touch.records import Record, Records
 from ..words.address import PciAddress
@@ -91,7 +91,7 @@ class Keeper:
         """Go on with what a helper before us held; to be followed by ``install``."""
         records = self._records.load()
         for address in records.keys() - grips.keys():
-            self._records.remove(address)
+            self._stand_back(address, records[address])
         known = {address: records.get(address) for address in grips}
         self.histories.go_on({it: record.wakes for it, record in known.items() if record})
         for address, grip in grips.items():
@@ -101,6 +101,21 @@ class Keeper:
         self.permits.grant_from_before(it for it in grips if not self.leases_on(it))
         for group, closing in rest.items():
             self._calls.close(group, closing)
+
+    def _stand_back(self, address: PciAddress, record: Record) -> None:
+        """Go on not to take a device that was refused, until somebody asks for it or it is bound."""
+        if record.failure is None:
+            self._records.remove(address)  # a call was under way that took it, or let it go
+            return
+        self._holders[address] = Holder(address, self, self._around)
+        self._holders[address].stand_back(record)
+        if record.failure.code == "unsupported":
+            self.bars.unsupported.add(address)
+
+    def was_refused(self, address: PciAddress) -> bool:
+        """Tell whether a device is not to be tried before somebody asks for it, or it is bound."""
+        holder = self._holders.get(address)
+        return holder is not None and holder.grip is None and holder.failure is not None
 
     def refresh(self, address: PciAddress) -> None:
         """Tell a device's holder what is wanted now."""
@@ -177,6 +192,7 @@ class Keeper:
         if holder is not None:
             holder.ask()
             holder.failure = None  # perhaps of another card
+            self.remember(holder)
 
     def distrust(self, address: PciAddress, code: str, message: str) -> None:
         """Let a device go, and do not take it again before somebody trusts it."""
@@ -223,6 +239,8 @@ class Keeper:
     def let_all_go(self, done: Callable[[], None], within: float) -> None:
         """Let every device go, side by side, and say when the last one is, or time is up."""
         held = self.held()
+        for address in self._holders.keys() - set(held):
+            self._records.remove(address)  # whoever starts us again asks for all
         ask = Ask(held, lambda *_one: None, lambda _ask: done())
         self.wait_for(ask, within, self.permits.close)
 
@@ -263,14 +281,18 @@ class Keeper:
 
     def remember(self, holder: Holder) -> None:
         """Write down how a device stands, or forget it once it is let go."""
+        address = holder.address
+        refused = holder.state is State.REFUSED or address in self.bars.unsupported
+        failure = holder.failure if refused else None
         try:
-            if holder.grip is None and not holder.busy:
-                self._records.remove(holder.address)
+            if holder.grip is None and not holder.busy and failure is None:
+                self._records.remove(address)
                 return
-            record = Record(holder.state, holder.wakes, holder.entered, holder.wait.memory)
-            self._records.save(holder.address, record)
+            memory = holder.wait.memory
+            record = Record(holder.state, holder.wakes, holder.entered, memory, failure)
+            self._records.save(address, record)
         except OSError:
-            self._records.remove(holder.address)  # better none than one that is not true
+            self._records.remove(address)  # better none than one that is not true
 
     def own_wake(self, holder: Holder) -> bool:
         """Tell whether a wake seen now may be our own doing."""

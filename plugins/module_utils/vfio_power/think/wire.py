@@ -69,7 +69,7 @@ def report_from_json(value: object, place: str = "device") -> HoldReport:
         taken_after=fields.number("taken_after"),
         leases=fields.each("leases", lease_from_json),
         running=fields.inner("running", _running_from_json),
-        failure=fields.inner("failure", _failure_from_json),
+        failure=fields.inner("failure", failure_from_json),
         quarantined=fields.inner("quarantined", quarantined_from_json),
         history=fields.inner("history", history_from_json),
     )
@@ -161,7 +161,8 @@ def _running_from_json(value: object, place: str) -> Running:
     )
 
 
-def _failure_from_json(value: object, place: str) -> Failure:
+def failure_from_json(value: object, place: str = "failure") -> Failure:
+    """Read why something could not be done."""
     fields = Fields(value, place)
     return Failure(
         code=fields.need("code", str),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How each held device stood last, for a helper that takes over from one that died.
+"""How each held device stood last, and each that was refused, for a helper that takes over.
 
 One small file per device below /run, so that the records end with the boot as the hold does.
 Nothing is synced: they have to outlive a process, not the host.
@@ -16,10 +16,10 @@ from typing import NamedTuple, Optional
 from ..think.policy import State
 from ..think.reentry import Breaker, Memory, Span
 from ..think.strict_json import read
-from ..think.wire import Fields, wakes_from_json
+from ..think.wire import Fields, failure_from_json, wakes_from_json
 from ..words.address import PciAddress
 from ..words.errors import InputError
-from ..words.report import Wakes
+from ..words.report import Failure, Wakes
 
 FOLDER = "holds"
 
@@ -31,6 +31,7 @@ class Record(NamedTuple):
     wakes: Wakes = Wakes()
     entered: Optional[float] = None  # seconds since the epoch
     reentry: Memory = Memory()  # in seconds since the boot: a clock that is set moves no wait
+    failure: Optional[Failure] = None  # why it could not be taken
 
 
 class Records:
@@ -59,7 +60,7 @@ class Records:
         os.replace(path + ".new", path)
 
     def remove(self, address: PciAddress) -> None:
-        """Forget a device that is held no longer."""
+        """Forget a device that is held no longer, or may be tried again."""
         try:
             os.unlink(f"{self._folder}/{address}")
         except FileNotFoundError:
@@ -80,7 +81,9 @@ def _document(record: Record) -> dict[str, object]:
         "sleeps": [sleep._asdict() for sleep in memory.sleeps],
         "storm": memory.storm._asdict(),
     }
-    return {**record._asdict(), "wakes": record.wakes._asdict(), "reentry": reentry}
+    failure = record.failure._asdict() if record.failure else None
+    wakes = record.wakes._asdict()
+    return {**record._asdict(), "wakes": wakes, "reentry": reentry, "failure": failure}
 
 
 def _parse(content: bytes) -> Record:
@@ -90,6 +93,7 @@ def _parse(content: bytes) -> Record:
         wakes=fields.inner("wakes", wakes_from_json) or Wakes(),
         entered=fields.number("entered"),
         reentry=fields.inner("reentry", _parse_memory) or Memory(),
+        failure=fields.inner("failure", failure_from_json),
     )
 
 

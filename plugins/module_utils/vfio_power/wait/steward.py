@@ -83,7 +83,8 @@ class Steward:
                 self._keeper.install(Table(damaged=_not_loaded(error), lost=True))
             left = self._graces.load()
             for address in self._keeper.table.known:
-                self._take_later([address], left.get(address, grace))
+                if address in left or not self._keeper.was_refused(address):
+                    self._take_later([address], left.get(address, grace))
             ready()
 
         self._around.submit("table", self._tables.reload, loaded)

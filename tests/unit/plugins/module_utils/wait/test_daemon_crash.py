@@ -195,6 +195,57 @@ def test_a_device_that_is_lent_is_not_taken_back_by_a_restart(
     assert not is_held(nic)
 
 
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+def test_a_device_that_was_busy_is_not_taken_by_a_restart_but_when_it_is_asked_for(
+    host: FakeHost, helper: Helper, nic: FakeDevice, end: str
+) -> None:
+    guest = host.guest(nic.address)
+    refused = helper.apply(rule(nic.address, "entry")).devices[nic.address]
+    assert (refused.state, refused.held) == ("refused", False)
+    guest.stop()
+    getattr(helper, end)()
+    calls = calls_of(host, nic)
+    helper.start()
+    helper.settle()
+    assert helper.device(nic.address)._replace(history=None) == refused._replace(history=None)
+    assert calls_of(host, nic) == calls
+    helper.restart()
+    assert calls_of(host, nic) == calls
+    assert helper.reclaim(nic.address)[nic.address].held
+    helper.restart()
+    assert helper.device(nic.address).engaged is Mode.ENTRY
+
+
+def test_a_device_that_was_busy_is_taken_by_a_helper_that_is_stopped_and_started(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    guest = host.guest(nic.address)
+    helper.apply(rule(nic.address, "entry"))
+    guest.stop()
+    helper.client.call("LetGo", timeout=DELAY)
+    helper.restart()
+    assert helper.until(nic.address, engaged=Mode.ENTRY).held
+
+
+def test_a_device_without_the_feature_is_not_opened_by_a_restart_but_when_it_is_bound(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    host.refuse(nic.address, "probe", errno.ENOTTY)
+    assert not helper.apply(rule(nic.address, "entry")).devices[nic.address].held
+    calls = calls_of(host, nic)
+    helper.restart()
+    failure = helper.device(nic.address).failure
+    assert (failure and failure.code) == "unsupported"
+    assert calls_of(host, nic) == calls
+    host.refuse(nic.address, "probe", 0)
+    host.unbind(nic.address)
+    host.bind(nic.address)
+    helper.settle()
+    helper.restart()  # in the middle of the delay, which goes on
+    helper.pass_time(GRACE)
+    assert helper.until(nic.address, engaged=Mode.ENTRY).held
+
+
 def test_nothing_moves_because_a_file_was_damaged(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
