@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .codes import DRIFT, UNKNOWN
-from .rows import device_row, fitted, host_row
+from .rows import KIBIBYTE, RESERVED, device_row, fitted, host_row
 from .values import Document, flag, items, mapping
 
+ROOM = KIBIBYTE - RESERVED
 ROOT_HINT = "Set ansible_become to true"
 OLD_HINT = "Use the modules of this collection, or update it on the controller"
 
 
 def excerpt(answer: Mapping[str, object], looked_at: str) -> Document:
-    """Return the row of a host that answered, with at most a kibibyte for each device."""
+    """Return the row of a host that answered, with less than a kibibyte for each device."""
     host = mapping(answer.get("host"))
     row = host_row(
         {
@@ -28,7 +29,7 @@ def excerpt(answer: Mapping[str, object], looked_at: str) -> Document:
         }
     )
     devices = (mapping(each) for each in items(answer.get("devices")))
-    return {**row, "devices": [fitted(device_row(_flat(device))) for device in devices]}
+    return {**row, "devices": [fitted(device_row(_flat(it)), ROOM) for it in devices]}
 
 
 def _flat(device: Mapping[str, object]) -> Document:

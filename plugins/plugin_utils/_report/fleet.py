@@ -12,7 +12,7 @@ from typing import Optional
 
 from .codes import AS_DECLARED, DRIFT, EXCUSED, SEVERITIES, UNKNOWN, gravest, title
 from .excerpt import differing, own
-from .rows import STATES, drift_rows, host_row
+from .rows import STATES, drift_rows, fitted, host_row, same
 from .values import Document, mapping, shortened
 
 FORMAT = 1
@@ -82,18 +82,14 @@ def with_drift(row: Document, found: Iterable[Mapping[str, object]]) -> Document
     for each in found:
         place = devices.get(each.get("address"), row)
         (clean,) = drift_rows([each])
-        if not any(_same(clean, known) for known in place["drift"]):
+        if not any(same(clean, known) for known in place["drift"]):
             place["drift"].append(clean)
     return row
 
 
-def _same(one: Document, other: Document) -> bool:
-    # Of a device each code is told once. Of a host there may be several rules with one.
-    return (one["code"], one["message"][:40]) == (other["code"], other["message"][:40])
-
-
 def judged(name: str, row: Document) -> Document:
     """Return a host with its name and how it stands, in the order people read it."""
+    row["devices"] = [fitted(device) for device in row["devices"]]
     severities = {drift["severity"] for drift in drift_of(row)}
     return {"name": shortened(name, NAME) or "?", "status": gravest(severities), **row}
 

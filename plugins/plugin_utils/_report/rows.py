@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Optional
 
 from .codes import SEVERITIES, UNKNOWN
 from .values import Clean, Document, flag, items, mapping, record, several, share, text, whole
 
 KIBIBYTE = 1024
+"""What the controller stores of a device takes at most so many bytes, of which some"""
+RESERVED = 200
+"""are left for what a comparison with the variables adds."""
 
 ASLEEP, AWAKE, IN_USE, NOT_KNOWN = "asleep", "awake", "in-use", "unknown"
 STATES = (ASLEEP, AWAKE, IN_USE, NOT_KNOWN)
@@ -107,22 +111,35 @@ def _state(given: Mapping[str, object]) -> str:
     return ASLEEP if runtime == "suspended" and power in ("D3hot", "D3cold") else NOT_KNOWN
 
 
-def fitted(row: Document) -> Document:
-    """Return a device that takes at most a kibibyte, by saying less of its drift."""
-    for message, hint in ((MESSAGE, HINT), (120, 80), (60, 0)):
-        drift = [
-            {**it, "message": _cut(it["message"], message), "hint": _cut(it["hint"], hint)}
-            for it in row["drift"]
-        ]
-        row = {**row, "drift": drift}
-        if size(row) <= KIBIBYTE:
+def fitted(row: Document, room: int = KIBIBYTE) -> Document:
+    """Return a device that takes at most so many bytes, by saying less of its drift."""
+    for message, hint in SHORTER:
+        row = {**row, "drift": [_cut(it, message, hint) for it in row["drift"]]}
+        if size(row) <= room:
             return row
-    gravest = min(row["drift"], key=lambda it: SEVERITIES.index(it["severity"]))
-    return {**row, "drift": [gravest]}
+    gravest = sorted(row["drift"], key=lambda it: SEVERITIES.index(it["severity"]))[:1]
+    return {**row, "drift": gravest}
 
 
-def _cut(value: str, limit: int) -> str:
-    return text(limit)(value) if limit else ""
+SHORTER = ((MESSAGE, HINT), (120, 80), (60, 0))
+"""Bytes of a message and of a hint, and of what is made of them where that is too much."""
+
+
+def drift_within(row: Document, room: int) -> Optional[Document]:
+    """Return a row of drift that takes at most so many bytes, or None where that cannot be."""
+    cut = (_cut(row, message, hint) for message, hint in SHORTER)
+    return next((it for it in cut if size(it) <= room), None)
+
+
+def _cut(row: Document, message: int, hint: int) -> Document:
+    said = text(message)(row["message"]), text(hint)(row["hint"]) if hint else ""
+    return {**row, "message": said[0], "hint": said[1]}
+
+
+def same(one: Document, other: Document) -> bool:
+    """Tell whether two rows are of one difference."""
+    # Of a device each code is told once. Of a host there may be several rules with one.
+    return (one["code"], one["message"][:40]) == (other["code"], other["message"][:40])
 
 
 def size(row: object) -> int:

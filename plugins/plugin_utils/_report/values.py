@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate, takewhile
 from typing import Any, Optional
 
 Clean = Callable[[object], Any]
@@ -21,22 +22,28 @@ EXACT = 2**53  # the numbers up to it are the same for everybody who reads JSON
 
 
 def text(limit: int) -> Clean:
-    """Return what makes a line of at most so many bytes."""
+    """Return what makes a line that takes at most so many bytes of JSON."""
     return lambda value: shortened(value, limit) if isinstance(value, str) else None
 
 
 def shortened(value: str, limit: int) -> str:
-    """Return a text as one line, cut where it is longer than so many bytes of UTF-8."""
+    """Return a text as one line, cut where it would take more than so many bytes of JSON."""
     if not value.isprintable():
         value = "".join(letter if letter.isprintable() else " " for letter in value)
         value = " ".join(value.split())
     if len(value) * 4 <= limit:
         return str(value)
-    encoded = value.encode()
-    if len(encoded) <= limit:
+    if _taken(value) <= limit:
         return str(value)
-    kept = encoded[: limit - len(ELLIPSIS.encode())]
-    return kept.decode(errors="ignore").rstrip() + ELLIPSIS
+    lengths = accumulate(map(_taken, value))
+    room = limit - _taken(ELLIPSIS)
+    kept = "".join(letter for letter, _end in zip(value, takewhile(room.__ge__, lengths)))
+    return kept.rstrip() + ELLIPSIS
+
+
+def _taken(value: str) -> int:
+    """Return how many bytes a printable text takes in JSON, without the quotes around it."""
+    return len(value.encode(errors="replace")) + value.count('"') + value.count("\\")
 
 
 def flag(value: object) -> Optional[bool]:

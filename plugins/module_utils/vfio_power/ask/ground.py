@@ -102,5 +102,5 @@ class _Remembered(Store):
     def load(self) -> Loaded:
         return self._loaded
 
-    def save(self, *_: object) -> bool:
+    def save(self, *_: object, expected: Optional[int] = None) -> bool:
         raise VfioPowerError("a declaration that is only looked at cannot be stored")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.vfio.power.plugins.plugin_utils._report.comparison import comparison
 from ansible_collections.vfio.power.plugins.plugin_utils._report.excerpt import excerpt
 from ansible_collections.vfio.power.plugins.plugin_utils._report.fleet import host_of, report_of
 
@@ -214,7 +215,10 @@ def _host(number: int, devices: int) -> Document:
         hint = "Look at: systemctl status vfio-powerd.service"
         down = {"address": None, **drift("helper-down", "drift", message, hint)}
         return seen(*found, drift=[down], drifted=True)
-    return seen(*found)
+    return {**seen(*found), "vfio_power_declared": comparison(NOTHING_NEW, {})}
+
+
+NOTHING_NEW: Document = {"applied": False, "changed": False, "devices": [], "drift": []}
 
 
 def _device(host: int, slot: int) -> Document:

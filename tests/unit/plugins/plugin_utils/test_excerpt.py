@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.vfio.power.plugins.plugin_utils._report.comparison import comparison
 from ansible_collections.vfio.power.plugins.plugin_utils._report.excerpt import excerpt
 from ansible_collections.vfio.power.plugins.plugin_utils._report.rows import KIBIBYTE, size
 from ansible_collections.vfio.power.tests.unit.plugins.plugin_utils.answers import (
@@ -21,7 +22,7 @@ from ansible_collections.vfio.power.tests.unit.plugins.plugin_utils.answers impo
 )
 
 SECRET = "-object secret,id=key,data=hunter2"
-LONG = "\u00fc" * 4000
+ENDLESS = ["\u00fc" * 4000, '"' * 4000, "\\" * 4000, "\U0001f50c" * 4000]
 
 
 def kept(*devices, **changes):
@@ -35,22 +36,61 @@ def test_a_device_takes_at_most_a_kibibyte_of_the_controller(make):
     assert size(row) <= KIBIBYTE
 
 
-def test_a_device_whose_every_text_is_endless_takes_at_most_a_kibibyte():
-    endless = {name: LONG for name, value in device().items() if isinstance(value, str)}
-    rows = kept(
-        device(
-            **{**endless, "address": "0000:01:00.0"},
-            declared={"rule": LONG, "mode": LONG, "reserve": True, "expect": LONG},
-            wakes={"total": 2**50, "foreign": 2**50, "last": LONG},
-            waiting_until=LONG,
-            opened_by=[{"pid": 2**50, "command": LONG}] * 50,
-            lease=[{"holder": LONG}] * 50,
-            quarantined={"code": LONG},
-            drift=[drift(LONG, LONG, LONG, LONG)] * 50,
-        )
+def endless(text, differences):
+    """Return a device whose every text is endless."""
+    texts = {name: text for name, value in device().items() if isinstance(value, str)}
+    return device(
+        **{**texts, "address": "0000:01:00.0"},
+        declared={"rule": text, "mode": text, "reserve": True, "expect": text},
+        wakes={"total": 2**50, "foreign": 2**50, "last": text},
+        waiting_until=text,
+        opened_by=[{"pid": 2**50, "command": text}] * 50,
+        lease=[{"holder": text}] * 50,
+        quarantined={"code": text},
+        drift=[drift(text, text, text, text)] * differences,
     )
-    assert size(rows[0]) <= KIBIBYTE
-    assert rows[0]["model"].endswith("\u2026")
+
+
+@pytest.mark.parametrize("text", ENDLESS)
+@pytest.mark.parametrize("differences", [0, 1, 50])
+def test_a_device_whose_every_text_is_endless_takes_at_most_a_kibibyte(text, differences):
+    (row,) = kept(endless(text, differences))
+    assert size(row) <= KIBIBYTE
+    assert row["model"].endswith("\u2026")
+    assert len(row["drift"]) == min(differences, 1)
+
+
+@pytest.mark.parametrize("text", ENDLESS)
+@pytest.mark.parametrize("differences", [0, 1, 50])
+def test_with_what_a_comparison_adds_it_is_no_more(text, differences):
+    told = {"address": "0000:01:00.0"}
+    added = [{**told, **drift(f"{number}{text}", "drift", text, text)} for number in range(50)]
+    found = {"applied": False, "changed": True, "devices": [{**told, "changed": True}]}
+    seen = {"devices": kept(endless(text, differences)), "drift": []}
+    compared = comparison({**found, "drift": added}, seen)
+    (row,), beside = seen["devices"], [*compared["devices"], *compared["drift"]]
+    assert compared["devices"] == found["devices"]
+    assert size(row) + sum(map(size, beside)) <= KIBIBYTE
+    assert compared["drift"] or row["drift"], "that it differs is told"
+
+
+def test_a_comparison_tells_nothing_twice():
+    again = drift("not-suspended", "drift", "0000:01:00.0 is awake")
+    paused = drift("paused", "excused", "the helper is paused")
+    seen = {"devices": kept(device(drift=[again])), "drift": [paused]}
+    told = [{"address": "0000:01:00.0", **again}, {"address": None, **paused}]
+    found = {"applied": False, "changed": False, "devices": [device()], "drift": told}
+    compared = comparison(found, seen)
+    assert (compared["devices"], compared["drift"]) == ([], [])
+    one_more = {"address": None, **drift("count-mismatch", "drift", "rule 'gpus': found 0")}
+    (new,) = comparison({**found, "drift": [*told, one_more]}, seen)["drift"]
+    assert (new["address"], new["code"]) == (None, "count-mismatch")
+
+
+@pytest.mark.parametrize("what", ["failed", "unreachable"])
+def test_a_comparison_that_could_not_be_made_says_why(what):
+    compared = comparison({what: True, "msg": "devices[0].mode: 'deep'", "invocation": SECRET}, {})
+    assert compared == {what: True, "msg": "devices[0].mode: 'deep'", "changed": False}
 
 
 def test_what_a_user_needs_to_see_of_a_device_is_kept():

@@ -10,7 +10,12 @@ import json
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.codes import CODES
 from ansible_collections.vfio.power.plugins.plugin_utils._report import codes, earlier
-from ansible_collections.vfio.power.plugins.plugin_utils._report.fleet import host_of, report_of
+from ansible_collections.vfio.power.plugins.plugin_utils._report.fleet import (
+    host_again,
+    host_of,
+    report_of,
+)
+from ansible_collections.vfio.power.plugins.plugin_utils._report.rows import KIBIBYTE, size
 from ansible_collections.vfio.power.tests.unit.plugins.plugin_utils.answers import (
     NOW,
     UNREACHABLE,
@@ -85,6 +90,17 @@ def test_drift_against_the_variables_is_told_once_and_of_its_device():
     host = host_of("hv1", {**seen(device_with_it), "vfio_power_declared": declared}, NOW)
     assert [it["code"] for it in host["devices"][0]["drift"]] == ["not-bound"]
     assert not host["drift"]
+
+
+def test_what_is_added_to_a_device_leaves_it_below_a_kibibyte():
+    told = {"severity": "drift", "message": "long " * 50, "hint": "long " * 50}
+    added = [{"address": "0000:01:00.0", "code": f"code-{n}", **told} for n in range(20)]
+    declared = {"applied": False, "changed": False, "devices": [], "drift": added}
+    host = host_of("hv1", {**seen(device()), "vfio_power_declared": declared}, NOW)
+    assert size(host["devices"][0]) <= KIBIBYTE
+    assert host["devices"][0]["drift"]
+    again = host_again({**host, "devices": [{**host["devices"][0], "drift": added}]})
+    assert size(again["devices"][0]) <= KIBIBYTE
 
 
 def test_the_sums_count_hosts_and_devices():

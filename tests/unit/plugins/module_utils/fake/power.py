@@ -5,7 +5,8 @@
 
 Of runtime power management it has what can be told from outside: usage counts, power/control,
 d3cold_allowed, and that a port coming out of D3cold takes everything below it along, also beyond
-the ports of a switch. What VFIO makes of it is in vfio.py. Nothing takes time here, and callers hold the host's lock.
+the ports of a switch. What VFIO makes of it is in vfio.py. Nothing takes time here, and callers
+hold the host's lock.
 """
 
 from __future__ import annotations
