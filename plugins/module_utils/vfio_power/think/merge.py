@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..words.address import PciAddress
-from ..words.declaration import Declaration, Rule, Selector
+from ..words.declaration import Declaration, Rule
 from ..words.errors import InputError, Problem
 from .parse import Absent, Request
+from .select import describe
 
 
 def merge(stored: Declaration, request: Request, *, purge: bool) -> Declaration:
@@ -55,16 +54,15 @@ def _means(absent: Absent, rule: Rule) -> bool:
 def _clashes(merged: Declaration) -> list[Problem]:
     """Find what only the host's own declaration brings together; the parser saw the task alone."""
     problems: list[Problem] = []
-    owners: dict[PciAddress, str] = {}
+    owners: dict[str, str] = {}
     for rule in merged.rules:
-        if not isinstance(rule.selector, PciAddress):
-            continue
-        place = f"devices ({rule.name}).address"
-        owner = owners.setdefault(rule.selector, rule.name)
+        exact, selected = isinstance(rule.selector, PciAddress), describe(rule.selector)
+        place = f"devices ({rule.name}).{'address' if exact else 'match'}"
+        owner = owners.setdefault(selected, rule.name)
         if owner != rule.name:
-            message = f"{rule.selector} is declared on this host as {owner!r} already; {_CHOICE}"
+            message = f"{selected} is declared on this host as {owner!r} already; {_CHOICE}"
             problems.append(Problem(place, message))
-        if _excludes(merged.exclude, rule.selector):
+        if exact and rule.selector in merged.exclude:
             message = f"{rule.selector} is excluded on this host; {_WAY_OUT}"
             problems.append(Problem(place, message))
     return problems
@@ -72,7 +70,3 @@ def _clashes(merged: Declaration) -> list[Problem]:
 
 _CHOICE = "use that name, or remove the other entry with state: absent"
 _WAY_OUT = "remove the entry with state: absent, or replace the exclusions with purge: true"
-
-
-def _excludes(exclude: Sequence[Selector], address: PciAddress) -> bool:
-    return any(selector == address for selector in exclude)

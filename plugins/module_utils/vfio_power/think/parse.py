@@ -20,6 +20,7 @@ from .documents import declaration_document, known_document, parse_known
 from .parse_match import read_selector
 from .parse_rule import RULE_KEYS, Absent, Entry, read_entry
 from .parse_values import MOST_SECONDS, Problems, read_keys, read_seconds, read_whole, shown
+from .select import describe
 
 __all__ = [
     "Absent",
@@ -126,19 +127,20 @@ def _refuse_clashes(
     Of two equal items one is a mistake as well: a list that was put together twice,
     or a copied entry whose name nobody changed.
     """
-    seen: dict[object, str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for at, entry in enumerate(entries):
         if entry is None:
             continue
         place = f"{option}[{at}] ({entry.name})"
-        keys: list[tuple[str, object, str]] = [("name", entry.name, repr(entry.name))]
-        if isinstance(entry.selector, PciAddress):
-            keys.append(("address", entry.selector, str(entry.selector)))
-            if isinstance(entry, Rule) and entry.selector in excluded:
-                message = f"{entry.selector} is in exclude too; take it out of one of them"
-                problems.append(Problem(f"{place}.address", message))
-        for key, value, text in keys:
-            first = seen.setdefault((key, value), f"{option}[{at}]")
+        exact = isinstance(entry.selector, PciAddress)
+        if exact and isinstance(entry, Rule) and entry.selector in excluded:
+            message = f"{entry.selector} is in exclude too; take it out of one of them"
+            problems.append(Problem(f"{place}.address", message))
+        keys = {"name": repr(entry.name)}
+        if exact or isinstance(entry, Rule):  # what is absent goes by its name
+            keys["address" if exact else "match"] = describe(entry.selector)
+        for key, text in keys.items():
+            first = seen.setdefault((key, text), f"{option}[{at}]")
             if first != f"{option}[{at}]":
                 message = f"{text} is that of {first} already; each {key} may occur once"
                 problems.append(Problem(f"{place}.{key}", message))

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Optional
+from typing import Optional, Union
 
 from ..words.address import PciAddress
 from ..words.errors import Problem
 from .parse_values import Problems, is_number, listed, shown, unquoted
 
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9])?", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 
 
@@ -32,7 +33,9 @@ def read_address(value: object, place: str, problems: Problems) -> Optional[PciA
     try:
         return PciAddress.parse(value)
     except ValueError as error:
-        problems.append(Problem(place, str(error)))
+        number = _number_in(value)
+        hint = "" if number is None else _templated("address", _addresses_behind(number))
+        problems.append(Problem(place, f"{error}{hint}"))
         return None
 
 
@@ -59,10 +62,27 @@ def read_hex(value: object, place: str, problems: Problems, widths: Sequence[int
     digits = text[2:] if text.startswith("0x") else text
     if _HEX.fullmatch(digits) and len(digits) in widths:
         return digits
-    problems.append(
-        Problem(place, f"{shown(value)} is not made of {listed(widths)} hexadecimal digits")
-    )
+    said = f"{shown(value)} is not made of {listed(widths)} hexadecimal digits"
+    number = _number_in(text)
+    if number is not None:
+        said += _templated("hexadecimal digits", _digits_behind(number, widths))
+    problems.append(Problem(place, said))
     return None
+
+
+def _number_in(text: str) -> Union[int, float, None]:
+    """Return the number that a template made text of, before it came here."""
+    if not _DECIMAL.fullmatch(text):
+        return None
+    return float(text) if "." in text else int(text)
+
+
+def _templated(what: str, guesses: Sequence[str]) -> str:
+    perhaps = f" (perhaps {listed(map(repr, guesses))})" if guesses else ""
+    return (
+        f"; if it comes of a variable that has no quotes, YAML made a number of it:"
+        f" put quotes around the {what} there{perhaps}"
+    )
 
 
 def _digits_behind(value: object, widths: Sequence[int]) -> list[str]:

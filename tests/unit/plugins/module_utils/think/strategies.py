@@ -22,6 +22,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentr
     Memory,
     Span,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.select import describe
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.allowance import (
     Allowance,
@@ -119,13 +120,11 @@ RULES = st.builds(
 )
 
 
-def address_of(rule: Rule) -> object:
-    return rule.selector if isinstance(rule.selector, PciAddress) else rule.name
-
-
 DECLARATIONS = st.builds(
     Declaration,
-    st.lists(RULES, max_size=4, unique_by=(lambda it: it.name, address_of)).map(tuple),
+    st.lists(
+        RULES, max_size=4, unique_by=(lambda it: it.name, lambda it: describe(it.selector))
+    ).map(tuple),
     st.lists(MATCHES, max_size=1).map(tuple),
     COUNTS,
 )

@@ -138,5 +138,15 @@ def test_a_second_rule_for_a_declared_address_is_refused():
     }
 
 
+def test_a_second_rule_for_what_another_one_matches_is_refused():
+    match = {"vendor": ["10de"]}
+    stored = asked({"name": "gpus", "match": match, "mode": "entry"})
+    told = refusal_of({"name": "GPUs", "match": match, "mode": "none"}, stored=stored)
+    assert told == {
+        "devices (GPUs).match": "vendor=10de is declared on this host as 'gpus' already;"
+        " use that name, or remove the other entry with state: absent"
+    }
+
+
 def test_the_generation_is_raised_by_whoever_stores_it():
     assert asked(entry("d", "68:00.0"), stored=STORED).generation == STORED.generation

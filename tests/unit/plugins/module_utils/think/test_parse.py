@@ -131,6 +131,14 @@ def test_an_address_that_yaml_took_for_a_number_wants_quotes(seen, meant):
     assert meant in message
 
 
+@pytest.mark.parametrize(("seen", "meant"), [("2460.0", "41:00.0"), ("7.9", ""), ("41", "")])
+def test_an_address_that_a_template_made_text_of_a_number_wants_quotes_there(seen, meant):
+    message = refusal_of([{"address": seen, "mode": "none"}])["devices[0].address"]
+    assert message.startswith(f"'{seen}' is not a PCI address")
+    assert "put quotes around the address there" in message
+    assert meant in message
+
+
 @pytest.mark.parametrize(
     ("wrong", "place", "message"),
     [
@@ -238,6 +246,18 @@ def test_two_entries_may_not_have_the_same_address_whatever_they_want_of_it():
     ]
     told = refusal_of(entries)["devices[1] (b).address"]
     assert told == "0000:65:00.0 is that of devices[0] already; each address may occur once"
+
+
+def test_two_entries_may_not_match_the_same_since_the_second_would_never_be_used():
+    match = {"vendor": ["10de"], "class": ["0302", "0300"]}
+    entries = [
+        {"name": "a", "match": match, "mode": "entry"},
+        {"name": "b", "match": {**match, "vendor": "0x10DE"}, "mode": "none"},
+    ]
+    told = refusal_of(entries)["devices[1] (b).match"]
+    assert told == (
+        "vendor=10de class=0302,0300 is that of devices[0] already; each match may occur once"
+    )
 
 
 def test_an_address_may_not_be_declared_and_excluded():

@@ -74,6 +74,22 @@ def test_digits_that_yaml_took_for_a_number_want_quotes(key, seen, guesses):
 
 
 @pytest.mark.parametrize(
+    ("key", "seen", "guess"),
+    [("class", "194", "'0302'"), ("class", "128", "'0200'"), ("vendor", "32902", "'8086'")],
+)
+def test_digits_that_a_template_made_text_of_a_number_want_quotes_there(key, seen, guess):
+    _where, message = refusal_of(**{key: seen})
+    assert message.startswith(f"'{seen}' is not made of ")
+    assert "put quotes around the hexadecimal digits there" in message
+    assert guess in message
+
+
+def test_text_of_the_right_width_is_taken_as_it_is():
+    """Whether somebody typed 4318 or 0x10de nobody can tell; a count tells that nothing fits."""
+    assert match_of(vendor="4318").vendor == ("4318",)
+
+
+@pytest.mark.parametrize(
     ("given", "place", "message"),
     [
         ({"vendor": ["10d"]}, "vendor[0]", "'10d' is not made of 4 hexadecimal digits"),
