@@ -93,15 +93,16 @@ def told_by_module(host: ManagedHost, *sights: Sight) -> dict[Sight, Drift]:
 
 
 def told_by_command(host: ManagedHost, told: Mapping[Sight, Drift]) -> None:
-    """See the same from vfio-powerctl: of devices from ``why``, of the host from ``list``."""
+    """See the same from vfio-powerctl: from ``why``, and of the host from ``list`` as well."""
     for card in {sight.card for sight in told}:
-        words = f"why --check {host.address(card)}" if card else "list --check"
-        page = host.ctl(words, check=False).stdout
+        page = host.ctl(f"why --check {host.address(card or 'nic')}", check=False).stdout
+        table = "" if card else host.ctl("list --check", check=False).stdout
         for sight, drift in told.items():
             if sight.card == card:
-                code = f"({sight.code})" if card else f"{sight.code}: "
-                for text in (code, sight.named(host), drift["hint"]):
+                for text in (f"({sight.code})", sight.named(host), drift["hint"]):
                     assert text in page, f"{text!r} is not in:\n{page}"
+                for text in () if card else (f"{sight.code}: ", sight.named(host), drift["hint"]):
+                    assert text in table, f"{text!r} is not in:\n{table}"
 
 
 def told_by_report(host: ManagedHost, told: Mapping[Sight, Drift], **variables: Any) -> None:

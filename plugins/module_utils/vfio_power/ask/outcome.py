@@ -126,7 +126,8 @@ def _of_rules(task: Task, done: Done) -> list[Document]:
 def _host_drift(task: Task, after: HostView) -> list[Drift]:
     """Return what concerns the host, and of the rules those of this task."""
     rules = tuple(rule for rule in task.merged.rules if rule.name in task.listed)
-    counted = judge_host(HostCase(declaration=Declaration(rules), matched=after.matched))
+    case = HostCase(declaration=Declaration(rules), matched=after.matched)
+    counted = judge_host(case._replace(passed_over=after.passed_over))
     others = [drift for drift in after.drift if drift.code != "count-mismatch"]
     absent = after.helper.state == ABSENT
     return [it for it in others if not (absent and it.code == "helper-down")] + counted

@@ -27,13 +27,14 @@ def run(stage: Stage, options: Namespace) -> int:
     return run_with(stage, options, lines)
 
 
-def lines(stage: Stage, device: DeviceView, _view: HostView) -> Iterator[str]:
-    """Yield where it is, what differs, where it could be, the reasons, and the tree."""
+def lines(stage: Stage, device: DeviceView, view: HostView) -> Iterator[str]:
+    """Yield where it is, what differs here and on the host, the reasons, and the tree."""
     model = device.facts.model if device.facts else ""
     yield stage.paint("bold", f"{device.address}  {model}".rstrip())
     yield from _row("reached", [wording.reached(device)])
     why = device.why
     yield from _row("drift", _told(stage, _untold(device.drift, why)))
+    yield from _row("host", _told(stage, view.drift))
     if why is None:
         return
     yield from _row("best", [_best(why)])

@@ -102,7 +102,7 @@ class Errands:
             raise NotOurs(
                 "identity-changed",
                 f"{known.address}: is {facts.identity}, declared was {known.identity}",
-                "Exclude the address once, then declare the device at its new address",
+                "Exclude the address in one run with purge: true, then declare the device at its new address",
             )
         if not facts.vfio:
             driver = f"driver {facts.driver}" if facts.driver else "no driver"

@@ -57,6 +57,7 @@ class Histories:
         self._boot = boot
         self._unwritten = unwritten
         self._told = False
+        self._on_disk = False  # there is something that may have to be forgotten
         self._devices: dict[PciAddress, Chronicle] = {}
         self._table = Table()
         self._waves: dict[PciAddress, _Wave] = {}  # by port
@@ -66,6 +67,7 @@ class Histories:
     def restore(self) -> None:
         """Go on from what is on disk; what cannot be used begins anew."""
         chronicles, self.damaged = self._file.load()
+        self._on_disk = bool(chronicles)
         for it in chronicles:
             same_boot = it.counted.boot == self._boot
             self._devices[it.address] = it if same_boot else counted_anew(it)
@@ -82,12 +84,10 @@ class Histories:
         """Begin the history of each declared card that has none; end those of all others."""
         self._table = table
         declared = {address: self._current(address) for address in table.known}
-        fresh = declared.keys() - self._devices.keys()
-        if not table.lost:
-            self._devices = {}
-        self._devices.update(declared)
-        if declared:
-            self._write_in(SOON if fresh else HOUR)
+        before = self._devices
+        self._devices = {**before, **declared} if table.lost else declared
+        if self._devices or before:
+            self._write_in(HOUR if self._devices.keys() == before.keys() else SOON)
 
     def of(self, address: PciAddress) -> Optional[History]:
         """Return the history of the card at an address, or None."""
@@ -110,7 +110,7 @@ class Histories:
             self._timer.cancel()
             self._timer = None
         snapshot = tuple(self._devices.values())
-        if not snapshot:
+        if not snapshot and not self._on_disk:
             done()
             return
 
@@ -126,6 +126,7 @@ class Histories:
             written: Union[list[Chronicle], OSError, None], _error: Optional[Exception]
         ) -> None:
             if not isinstance(written, OSError):
+                self._on_disk = bool(written)
                 self._note_times(written or ())
             elif not self._told:
                 self._unwritten(written)

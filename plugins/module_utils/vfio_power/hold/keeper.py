@@ -19,7 +19,7 @@ from ..touch.records import Record, Records
 from ..words.address import PciAddress
 from ..words.declaration import Reentry
 from ..words.quirk import Kind
-from ..words.report import Failure, HoldReport, Quarantined
+from ..words.report import Failure, HoldReport, Quarantined, Wakes
 from .asks import Ask, Asks
 from .bars import Bars
 from .calls import Calls
@@ -317,6 +317,8 @@ class Keeper:
 
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
+        if holder.grip is None and holder.address not in self.table.known:
+            holder.wakes = Wakes()  # nobody asks for them any more
         self.asks.settled(holder.address)
 
     @property

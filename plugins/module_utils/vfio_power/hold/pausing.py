@@ -43,6 +43,13 @@ class Pausing:
         """Look at the off switch again."""
         self._off = self._switch()
 
+    def switched_off(self) -> bool:
+        """Look whether the host was switched off meanwhile."""
+        before = self._off
+        if not before:  # it ends by hand only
+            self.look()
+        return bool(self._off) and not before
+
     def set(self, *, paused: bool, done: Callable[[Optional[Exception]], None]) -> None:
         """Pause or end it; in force once it is on disk. The off switch ends by hand only."""
         since = self._desk.clock() if paused else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Optional
 
-from ..words.declaration import Declaration
+from ..words.declaration import Declaration, PassedOver
 from ..words.report import Drift
 from ..words.version import API_REVISION, VERSION
 from .codes import found
@@ -24,6 +24,7 @@ class HostCase(NamedTuple):
     damaged: str = ""  # a sentence on each stored file that could not be used
     declaration: Declaration = Declaration()
     matched: Mapping[str, int] = {}  # rule name: how many devices it found
+    passed_over: tuple[PassedOver, ...] = ()  # what rules fit and host drivers have
     quirks_damaged: str = ""  # as damaged, of the files that tell what devices do not take
     paused: str = ""  # why the helper stands back
     workers: int = 0
@@ -132,5 +133,9 @@ def _miscounted(case: HostCase) -> Iterator[Drift]:
         if rule.count is None or rule.count == matched:
             continue
         message = f"rule {rule.name!r}: devices found {matched}, expected {rule.count}"
-        hint = "Look at passed_over for devices on host drivers, and for missing ones"
+        hint = "Look for cards that are missing, or correct match or count"
+        others = [f"{it.address} ({it.driver})" for it in case.passed_over if it.rule == rule.name]
+        if others:
+            message += f"; it fits {', '.join(others)} as well, on host drivers"
+            hint = "Bind them to vfio-pci, for example with driverctl; or correct match or count"
         yield found("count-mismatch", message, hint)

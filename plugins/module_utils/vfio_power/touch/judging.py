@@ -151,6 +151,7 @@ def host_drift(seen: Seen, damaged: str) -> tuple[Drift, ...]:
         damaged=told if damaged in told else f"{damaged} {told}".rstrip(),
         declaration=seen.declaration,
         matched=seen.resolution.matched,
+        passed_over=seen.resolution.passed_over,
         workers=helper.workers,
         stuck=helper.stuck,
         kept=helper.kept or 0,

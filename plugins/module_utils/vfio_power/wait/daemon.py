@@ -194,9 +194,13 @@ class Daemon:
     def _show_life(self) -> None:
         """Tell the manager that the loop turns, from within it and nowhere else.
 
-        And look round, now that the helper is awake anyway, whether the host slept.
+        And look round, now that the helper is awake anyway: whether the host was switched off, and
+        whether it slept.
         """
         self._manager.alive()
+        if self.keeper.bars.pausing.switched_off():
+            self._changed()
+            self.keeper.refresh_all()
         if self._system_sleep.happened():
             tell("host-slept", "the host slept: looking at the devices that may sleep")
             self.keeper.after_system_sleep()

@@ -410,6 +410,13 @@ class TestPage:
         assert rows[start + 1].strip().startswith("Converge again")
         assert rows[start + 2].endswith(" (rival-policy)")
 
+    def test_what_differs_on_the_host_is_told_as_well(self, scene: Scene) -> None:
+        asleep(scene)
+        scene.damaged = "declared.json is not JSON"
+        told = page(scene)
+        assert "  host       declared.json is not JSON (state-damaged)" in told
+        assert "Converge again" in told
+
     def test_what_says_why_it_is_awake_is_not_told_twice(self, scene: Scene) -> None:
         nic = scene.add(HERE)
         scene.declare(Rule("nics", nic.address, Mode.ENTRY_WITH_WAKEUP, expect=Expect.ASLEEP))

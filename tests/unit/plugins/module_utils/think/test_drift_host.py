@@ -13,6 +13,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift 
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Declaration,
+    PassedOver,
     Rule,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
@@ -95,6 +96,13 @@ def test_a_rule_that_finds_another_number_of_devices_is_told(matched):
     (drift,) = judge_host(WELL._replace(matched=matched))
     assert (drift.code, drift.severity) == ("count-mismatch", "drift")
     assert drift.message == f"rule 'gpu': devices found {matched.get('gpu', 0)}, expected 1"
+
+
+def test_those_that_are_on_host_drivers_are_named_with_what_to_do_about_them():
+    others = (PassedOver(at("66:00.0"), "nvidia", "gpu"), PassedOver(at("67:00.0"), "x", "disks"))
+    (drift,) = judge_host(WELL._replace(matched={}, passed_over=others))
+    assert drift.message.endswith("it fits 0000:66:00.0 (nvidia) as well, on host drivers")
+    assert drift.hint.startswith("Bind them to vfio-pci")
 
 
 def test_a_rule_may_be_expected_to_find_nothing():

@@ -79,7 +79,7 @@ def test_a_signal_while_it_is_made_waits_until_its_end_is_seen_to(tracefs: FakeT
     class Interrupted(FakeTracefs):
         def make(self, folder: str) -> None:
             super().make(folder)
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)  # to this thread: pytest may have others
             assert self.names() == [ours()]
 
     interrupted = Interrupted(tracefs.instances.parent / "other")

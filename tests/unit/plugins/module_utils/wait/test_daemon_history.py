@@ -168,6 +168,20 @@ def test_a_card_that_is_no_longer_declared_has_no_history(
     assert history(helper).foreign == 0
 
 
+def test_the_last_card_that_was_declared_is_forgotten_on_disk_as_well(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    wake(host, helper)
+    helper.restart()
+    helper.apply()
+    helper.pass_time(SOON)
+    wait_until(lambda: "0000:02:00.0" not in file(helper).read_text(), "it is forgotten")
+    helper.apply(armed(NIC))
+    helper.kill()
+    helper.start()
+    assert history(helper).foreign == 0
+
+
 def test_a_damaged_file_is_told_once_and_begun_anew(
     host: FakeHost, helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,6 +213,24 @@ def test_what_a_helper_held_is_let_go_where_the_next_one_is_switched_off(
     assert helper.store.count == 0
 
 
+def test_the_file_is_found_by_a_helper_that_runs_and_ends_by_hand_only(
+    helper: Helper, nic: FakeDevice
+) -> None:
+    helper.terminate()
+    helper.environ["WATCHDOG_USEC"] = "30000000"
+    helper.start()
+    helper.apply(rule(nic.address, "entry"))
+    switch_off(helper, "file")
+    helper.pass_time(15)
+    helper.until(nic.address, held=False)
+    assert SWITCHES["file"] in helper.manager.status_line
+    switch_on(helper)
+    helper.pass_time(GRACE)
+    assert not is_held(nic)
+    helper.client.call("Resume")
+    assert is_held(nic)
+
+
 def test_the_file_is_looked_at_again_when_something_is_applied(
     helper: Helper, nic: FakeDevice
 ) -> None:
