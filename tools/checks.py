@@ -44,7 +44,7 @@ class Result(NamedTuple):
 
 
 class Report:
-    """What people see while it runs. Both lanes write here, one whole message at a time."""
+    """What people see while it runs. All lanes write here, one whole message at a time."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()

@@ -37,7 +37,8 @@ options:
   dest:
     description:
       - The folder in which the report is written. It is made where it is not there.
-      - A relative one is below the folder in which Ansible was started, as are O(inputs).
+      - A relative one is below the folder in which Ansible was started, as are O(inputs). Over another
+        connection than C(local) name a full path.
     type: path
     required: true
   formats:

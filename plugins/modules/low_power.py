@@ -28,8 +28,9 @@ description:
   - B(What it does.) Stores the rules on the host, then asks the helper there to open the devices
     and to enter the mode, waits until they had time to fall asleep, and looks whether they did.
     The role P(vfio.power.helper#role) installs the helper.
-  - B(Host policy.) O(devices[].runtime_pm) and O(devices[].d3cold) are written by this module and by
-    nobody else. Only what differs is written, while the helper keeps off the device, since a write
+  - B(Host policy.) O(devices[].runtime_pm) and O(devices[].d3cold) are written by this module, kept by
+    udev rules that it leaves, and written back by it or with the removal of the helper, which never
+    writes them itself. Only what differs is written, while the helper keeps off the device, since a write
     wakes it. C(/etc/udev/rules.d/62-vfio-power.rules) keeps the policy over a boot and for a card that
     is plugged in again. See C(docs/host-policy.md) of this collection.
   - What a mode allows and what a device does are told apart. RV(devices[].engaged) is the mode in
@@ -68,7 +69,8 @@ attributes:
   diff_mode:
     support: full
     details:
-      - One difference for each device.
+      - One difference for each rule that changes, for the exclusions, for each device, and for the
+        file of udev rules.
   idempotent:
     support: full
     details:
@@ -174,7 +176,7 @@ options:
       expect:
         description:
           - The state that the device has to be seen in. Another one is drift.
-          - "V(awake): active. V(asleep): suspended, in D3hot or D3cold. V(d3cold): suspended, in
+          - "V(awake): not asleep. V(asleep): suspended, in D3hot or D3cold. V(d3cold): suspended, in
             D3cold. V(any): every state is right."
           - By default V(asleep) with an entry mode, V(awake) with O(devices[].reserve=true), and
             V(any) otherwise.
@@ -234,6 +236,8 @@ options:
   exclude:
     description:
       - Selectors of devices that no rule may have. A device that was declared is let go.
+      - With O(purge=false) they are added to those that are stored, and stay. Only O(purge=true) takes
+        an exclusion away.
     type: list
     elements: raw
     default: []
@@ -248,7 +252,7 @@ options:
     description:
       - V(true) makes O(devices) and O(exclude) all that is declared on the host. This is refused
         with a list that declares nothing, be it empty or with O(devices[].state=absent) alone.
-      - V(false) adds to what is declared there. A rule of the same name is replaced in its place.
+      - V(false) adds to what is declared and excluded there. A rule of the same name is replaced in its place.
     type: bool
     default: false
   apply:
@@ -280,7 +284,9 @@ options:
   fail_on_drift:
     description:
       - Whether the task fails when a device is not as declared after settling.
-      - A device that the kernel refused fails the task in any case.
+      - In any case the task fails for a device that the kernel refused, that is named by its
+        O(devices[].address) and is on a driver of the host, whose host policy could not be written, or
+        that was not done within O(timeout). The other devices are done.
     type: bool
     default: true
 seealso:

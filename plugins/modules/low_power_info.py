@@ -51,7 +51,8 @@ options:
       match:
         description:
           - As O(vfio.power.low_power#module:devices[].match).
-          - Only a match that names a V(driver) shows devices that are not bound to a VFIO driver.
+          - Only a match that names a V(driver) shows devices that are neither bound to a VFIO driver,
+            declared, nor known to the helper.
         type: dict
   drift_only:
     description:
@@ -661,7 +662,8 @@ drifted:
   sample: false
 summary:
   description:
-    - The picture in numbers of devices. V(drift) and V(excused) count what is in RV(drift).
+    - The picture in numbers of devices, but for V(drift), which counts what of severity V(drift) is in
+      RV(drift). V(awake) is every device in D0, also one that is in use.
   returned: success
   type: dict
   sample:

@@ -103,7 +103,7 @@ class Keeper:
             self._calls.close(group, closing)
 
     def _stand_back(self, address: PciAddress, record: Record) -> None:
-        """Go on not to take a device that was refused, until somebody asks for it or it is bound."""
+        """Go on not to take a device that was refused before somebody asks for it, or binds it."""
         if record.failure is None:
             self._records.remove(address)  # a call was under way that took it, or let it go
             return

@@ -292,7 +292,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _addresses_of(names: Iterable[str]) -> set[PciAddress]:
-    """Return those of a folder's names that are addresses; a port's services have one colon more."""
+    """Return which of a folder's names are addresses; a port's services have one colon more."""
     parsed = (_parsed(name) for name in names if name.count(":") == 2)
     return {it for it in parsed if it is not None}
 
