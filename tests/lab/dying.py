@@ -50,8 +50,13 @@ def came_back(host: ManagedHost, before: int) -> None:
 
 def restart(host: ManagedHost) -> None:
     """Have another helper, which reads the quirks anew; no device moves by that alone."""
+    replaced(host, "systemctl restart vfio-powerd")
+
+
+def replaced(host: ManagedHost, how: str) -> None:
+    """End the helper by a command, and wait for the one that follows it."""
     pid = main_pid(host)
-    host.lab.ssh("systemctl restart vfio-powerd")
+    host.lab.ssh(how)
     came_back(host, pid)
 
 

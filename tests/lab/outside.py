@@ -145,6 +145,10 @@ class Outside:
         """The command names of the processes that have a node open."""
         return set(self._openers().get(node, {}).values())
 
+    def pids(self, node: str) -> set[int]:
+        """The processes that have a node open."""
+        return {int(pid) for pid in self._openers().get(node, {})}
+
     def held(self, *names: str) -> bool:
         """Tell whether the helper has the devices, each of them, by the kernel's word alone."""
         nodes = self.group_nodes(*names).values()

@@ -155,6 +155,8 @@ class TestBoots:
                 assert main.openable(stranger), f"{stranger} was taken for {card}"
         finally:
             main.lab.restart(shape="standard")
+        main.reaches("nic", "D3cold", seconds=GRACE + 30)
+        assert main.held("nic")
 
 
 def test_a_device_that_qemu_cannot_have_says_why(main):

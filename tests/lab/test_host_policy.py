@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +24,18 @@ RULES = "/etc/udev/rules.d/62-vfio-power.rules"
 WARM = {**WAKEUP, "d3cold": "forbid"}
 
 _WATCH = """
-import select, sys
-address, seen = sys.argv[1], set()
+import json, select, sys
+address, seen = sys.argv[1], [None]
 def read(name):
     with open(f"/sys/bus/pci/devices/{address}/{name}") as file:
         return file.read().strip()
 print("ready", flush=True)
 while not select.select([sys.stdin], [], [], 0.002)[0]:
     allowed = read("d3cold_allowed")  # first: what is seen of the state is later
-    seen.add((allowed, read("power_state")))
-print(sorted(f"{allowed} {state}" for allowed, state in seen))
+    now = f"{allowed} {read('power_state')}"
+    if now != seen[-1]:
+        seen.append(now)
+print(json.dumps(seen[1:]))
 """
 
 
@@ -65,10 +68,13 @@ def foreign(host: ManagedHost, card: str) -> int:
 
 
 @contextmanager
-def watched(host: ManagedHost, card: str) -> Iterator[set[str]]:
-    """Look at a card all through a block; then know each pair of policy and state that was seen."""
-    words = [*host.lab.ssh_command(), f"python3 -I -u -c '{_WATCH}' {host.address(card)}"]
-    seen: set[str] = set()
+def watched(host: ManagedHost, card: str) -> Iterator[list[str]]:
+    """Look at a card all through a block; then know the pairs of policy and state, in order."""
+    words = [
+        *host.lab.ssh_command(),
+        f"python3 -I -u -c {shlex.quote(_WATCH)} {host.address(card)}",
+    ]
+    seen: list[str] = []
     with subprocess.Popen(
         words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as looking:
@@ -78,7 +84,7 @@ def watched(host: ManagedHost, card: str) -> Iterator[set[str]]:
             yield seen
         finally:
             told = looking.communicate("\n", timeout=30)[0]
-    seen.update(json.loads(told.replace("'", '"')))
+    seen += json.loads(told)
 
 
 class TestD3cold:
@@ -174,12 +180,30 @@ class TestChange:
             with watched(main, "nic") as seen:
                 answer = main.declare(*rules(main, **wanted, d3cold="forbid"), settle=15)
             assert not answer.get("failed"), answer
-            assert {"1 D3cold", "0 D3hot"} <= seen
+            assert (seen[0], seen[-1]) == ("1 D3cold", "0 D3hot")
             assert "0 D3cold" not in seen, "it slept under the policy of before"
+            once_awake = seen[seen.index("1 D0") :]
+            assert not [it for it in once_awake if it.startswith("1 D3")], seen
             if before is not None:
                 assert foreign(main, "nic") == before
         finally:
             main.declare(*main_rules(main), settle=15)
+
+    def test_a_neighbour_that_wakes_with_it_counts_no_foreign_wake(self, main: ManagedHost) -> None:
+        armed = [rule(main, card, **WAKEUP) for card in ("dual0", "dual1")]
+        others = main_rules(main)
+        try:
+            assert not main.declare(*others, *armed, settle=15).get("failed")
+            for card in ("dual0", "dual1"):
+                main.reaches(card, "D3cold")
+            before = foreign(main, "dual0"), foreign(main, "dual1")
+            policy = [rule(main, "dual0", **WAKEUP, d3cold="forbid"), armed[1]]
+            main.declare(*others, *policy, settle=15, fail_on_drift=False)
+            main.reaches("dual0", "D3hot")
+            main.reaches("dual1", "D3hot", seconds=DELAY + 20)
+            assert (foreign(main, "dual0"), foreign(main, "dual1")) == before
+        finally:
+            main.declare(*others, settle=15)
 
     def test_a_card_under_another_policy_than_declared_is_not_entered(
         self, warm: ManagedHost
@@ -226,16 +250,3 @@ class TestRuntimePm:
             main.declare(*main_rules(main), settle=15, fail_on_drift=False)
             main.write(f"/sys/bus/pci/devices/{main.address('nic')}/power/control", "auto")
         main.reaches("nic", "D3cold", seconds=DELAY + 20)
-
-
-def test_removal_leaves_the_policy_as_it_was_found(warm: ManagedHost) -> None:
-    """By the part of the program that removal runs; the whole of it is in test_without_trace.py."""
-    script = (
-        "import sys; sys.path.insert(0, '/usr/local/lib/vfio-power/current');"
-        "from vfio_power.ask.enforce import put_back;"
-        "from vfio_power.touch.host_policy import PolicyFiles;"
-        "from vfio_power.touch.sysfs import Sysfs;"
-        "print(put_back(PolicyFiles(), Sysfs()))"
-    )
-    assert warm.lab.ssh(f'python3 -I -c "{script}"').stdout.strip() == "[]"
-    assert knob(warm, "nic", "d3cold_allowed") == "1"

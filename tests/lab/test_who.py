@@ -241,6 +241,19 @@ class TestLooking:
             checked = main.module("low_power", check=True, devices=rules, purge=True)
             assert (checked["failed"], checked["changed"]) == (False, False)
 
+    def test_a_prediction_of_changes(self, main: ManagedHost, rules: list[dict[str, Any]]) -> None:
+        others = [it for it in rules if it["name"] not in ("nic", "disk")]
+        changed = [
+            rule(main, "nic", **WAKEUP, d3cold="forbid"),
+            rule(main, "disk", mode="none", reserve=True),
+        ]
+        with no_resumes(main, *self.SLEEPERS):
+            predicted = main.module(
+                "low_power", check=True, devices=[*changed, *others], purge=True
+            )
+        told = {it["address"]: it["changed"] for it in predicted["devices"]}
+        assert [told[main.address(card)] for card in ("nic", "disk", "rng")] == [True, True, False]
+
     @pytest.mark.parametrize("playbook", ["drift", "report"])
     def test_the_playbooks(
         self, main: ManagedHost, rules: list[dict[str, Any]], playbook: str

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from .conftest import OneLab
-from .declared import HELPER, main_rules
+from .declared import HELPER, WAKEUP, main_rules, rule
 from .guests import guest
 from .managed import ManagedHost
 from .watching import everything
@@ -28,11 +28,17 @@ def removed(one_lab: OneLab) -> Iterator[None]:
 
 
 def test_removal_lets_all_go_and_leaves_nothing(main: ManagedHost, one_lab: OneLab):
+    warm = rule(main, "nic", **WAKEUP, d3cold="forbid")
+    others = [it for it in main_rules(main) if it["name"] != "nic"]
+    assert not main.declare(warm, *others, settle=15).get("failed")
+    allowed = f"cat /sys/bus/pci/devices/{main.address('nic')}/d3cold_allowed"
+    assert main.lab.ssh(allowed).stdout == "0\n"
     assert main.held("nic", "disk", "rng", "spare")
     assert one_lab.as_found, "this lab was not seen before the helper came"
     played = main.play("vfio.power.remove", vfio_power_hosts="lab")
     assert played.status == 0, played.output
     assert everything(main) == one_lab.as_found
+    assert main.lab.ssh(allowed).stdout == "1\n", "the host's policy is as it was found"
     assert main.lab.ssh("ls -d /run/vfio-power", check=False).returncode
     main.lab.ssh(MODULE)  # a package stays: others may use it by now
     units = main.lab.ssh("systemctl list-unit-files 'vfio-power*' --no-legend", check=False)

@@ -12,7 +12,14 @@ from contextlib import contextmanager
 
 from .outside import Outside
 
-WRITTEN = ("/etc/systemd/system", "/usr/local", "/var/lib/vfio-power", "/run/vfio-power")
+WRITTEN = (
+    "/etc/systemd/system",
+    "/etc/udev/rules.d",
+    "/etc/vfio-power",
+    "/usr/local",
+    "/var/lib/vfio-power",
+    "/run/vfio-power",
+)
 """Where the collection writes."""
 
 AROUND = ("/etc", "/usr/local", "/var/lib", "/run/systemd")
@@ -102,7 +109,8 @@ def no_resumes(host: Outside, *cards: str) -> Iterator[None]:
 
 def written(host: Outside) -> dict[str, str]:
     """Each file, folder and link where the collection writes: which one, of when, to where."""
-    listing = host.lab.ssh(f"find {' '.join(WRITTEN)} -printf '%p\\t%i %y %T@ %C@ %l\\n'").stdout
+    find = f"find {' '.join(WRITTEN)} -printf '%p\\t%i %y %T@ %C@ %l\\n' 2>/dev/null || :"
+    listing = host.lab.ssh(find).stdout
     lines = (line.split("\t") for line in listing.splitlines())
     found = {path: about for path, about in lines if not _IN_ITS_OWN_TIME.fullmatch(path)}
     assert found.keys() >= set(INSTALLED), sorted(set(INSTALLED) - found.keys())

@@ -157,7 +157,7 @@ class Story:
         )
         self.shop.on_host(f"driverctl set-override {self.standby.address} none")
         came = self.shop.play("vfio.power.drift")
-        told = came.status != 0 and self.standby.address in came.text
+        told = came.status != 0 and f"not-bound: {self.standby.address}" in came.text
         self.screen.claim(
             told, f"the report fails, and names {self.standby.address}", f"it ended {came.status}"
         )
