@@ -64,7 +64,8 @@ class Keeper:
         self.marks = marks
         self.histories = histories
         self.asks = Asks(around)
-        self.permits = Permits(around, self.refresh, self.ask)
+        self.permits = Permits(around, self.refresh, self.ask, lambda: self.keep_permits())
+        self.keep_permits: Callable[[], None] = lambda: None
         self.lending: Optional[Lending] = None
         self._rest: Optional[Ask] = None
         self._around = around
@@ -98,7 +99,8 @@ class Keeper:
             holder = self._holders[address] = Holder(address, self, self._around)
             holder.take_over(grip, records.get(address))
             self.remember(holder)
-        self.permits.grant_from_before(it for it in grips if not self.leases_on(it))
+        aside = self.permits.aside
+        self.permits.grant_from_before(it for it in grips.keys() - aside if not self.leases_on(it))
         for group, closing in rest.items():
             self._calls.close(group, closing)
 

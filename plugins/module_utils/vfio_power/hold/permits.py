@@ -17,7 +17,8 @@ class Permits:
     """The devices that may be taken now, and those that may be later.
 
     A device without a permit is let go, and not taken. Graces give a guest that
-    starts with the host, or right after a bind, its device first.
+    starts with the host, or right after a bind, its device first. ``aside`` are those
+    whose permit was withdrawn, and which nobody has asked for since.
     """
 
     def __init__(
@@ -25,14 +26,20 @@ class Permits:
         around: Surroundings,
         changed: Callable[[PciAddress], None],
         over: Callable[[list[PciAddress]], None],
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
-        """``changed`` hears of each permit; ``over`` of each grace that has ended, and grants."""
+        """``changed`` hears of each permit; ``over`` of each grace that has ended, and grants.
+
+        ``keep`` writes down what the next helper has to know, before anything moves by it.
+        """
         self._around = around
         self._changed = changed
         self._over = over
+        self._keep = keep
         self._closed = False
+        self.aside: set[PciAddress] = set()
         self._granted: set[PciAddress] = set()
-        self._later: dict[PciAddress, tuple[Timer, float]] = {}
+        self._later: dict[PciAddress, tuple[Timer, float]] = {}  # until when, since the boot
 
     def has(self, address: PciAddress) -> bool:
         """Tell whether the device may be held now."""
@@ -41,11 +48,11 @@ class Permits:
     def due(self, address: PciAddress) -> Optional[float]:
         """Return when it may be taken (seconds since the epoch), or None: now or never."""
         later = self._later.get(address)
-        return later[1] if later else None
+        return self._around.clock() + later[1] - self._around.uptime() if later else None
 
     def left(self) -> dict[PciAddress, float]:
         """Return the seconds that are left of each grace that runs."""
-        now = self._around.clock()
+        now = self._around.uptime()
         return {address: end - now for address, (_timer, end) in self._later.items()}
 
     def grant_from_before(self, addresses: Iterable[PciAddress]) -> None:
@@ -54,16 +61,27 @@ class Permits:
 
     def grant(self, addresses: Iterable[PciAddress]) -> None:
         """Allow it now."""
-        for address in () if self._closed else addresses:
+        granted = [] if self._closed else list(addresses)
+        kept = self.aside & set(granted) or self._later.keys() & set(granted)
+        for address in granted:
             self._forget_later(address)
+            self.aside.discard(address)
             self._granted.add(address)
+        if kept:
+            self._keep()
+        for address in granted:
             self._changed(address)
 
     def withdraw(self, addresses: Iterable[PciAddress]) -> None:
         """Allow it no longer; a grace that runs ends without effect."""
-        for address in addresses:
+        withdrawn = list(addresses)
+        for address in withdrawn:
             self._forget_later(address)
             self._granted.discard(address)
+        if not self._closed:  # whoever starts the helper again asks for all
+            self.aside.update(withdrawn)
+        self._keep()
+        for address in withdrawn:
             self._changed(address)
 
     def grant_later(self, addresses: Iterable[PciAddress], seconds: float) -> None:
@@ -71,17 +89,21 @@ class Permits:
 
         What is allowed already stays allowed, and a longer grace that runs goes on.
         """
-        end = self._around.clock() + seconds
+        end = self._around.uptime() + seconds
         for address in () if self._closed else addresses:
-            if address in self._granted or (self.due(address) or 0.0) > end:
+            runs = self._later.get(address)
+            if address in self._granted or (runs is not None and runs[1] > end):
                 continue
             self._forget_later(address)
+            self.aside.discard(address)
             timer = self._around.call_later(seconds, partial(self._ended, address))
             self._later[address] = (timer, end)
+        self._keep()
 
     def close(self) -> None:
         """Allow nothing any more, now or later."""
         self._closed = True
+        self.aside.clear()
         self.withdraw([*self._granted, *self._later])
 
     def _ended(self, address: PciAddress) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Until when devices are left to guests, for a helper that is started again in the same boot.
+"""Which devices are left to others, for a helper that is started again in the same boot.
 
 Counted on the boot's own clock, which nobody sets.
 """
@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..think.strict_json import read
 from ..think.wire import Fields
@@ -21,26 +22,41 @@ from ..words.errors import InputError
 _FILE = "graces.json"
 
 
+class Left(NamedTuple):
+    """The seconds that are left of each grace, and the devices that were given up.
+
+    Of those it is told whether they were there and on a VFIO driver then.
+    """
+
+    graces: Mapping[PciAddress, float] = {}
+    aside: Mapping[PciAddress, bool] = {}
+
+
 class Graces:
     """The graces that run, below /run. Nothing is synced: they end with the boot."""
 
     def __init__(self, run_folder: str) -> None:
         self._path = f"{run_folder}/{_FILE}"
 
-    def load(self) -> dict[PciAddress, float]:
-        """Return the seconds that are left of each; none where the file cannot be read."""
+    def load(self) -> Left:
+        """Return what was saved last; nothing where the file cannot be read."""
         now = time.clock_gettime(time.CLOCK_BOOTTIME)
         try:
             with open(self._path, "rb") as file:
-                ends = Fields(read(file.read()), "graces")
+                stored = Fields(read(file.read()), "left")
+            ends = Fields(stored.need("graces", dict), "graces")
             left = {PciAddress.parse(it): (ends.number(it) or now) - now for it in ends.names()}
+            there = Fields(stored.need("aside", dict), "aside")
+            aside = {PciAddress.parse(it): there.need(it, bool) for it in there.names()}
         except (OSError, ValueError, InputError):
-            return {}
-        return {address: seconds for address, seconds in left.items() if seconds > 0}
+            return Left()
+        return Left({it: seconds for it, seconds in left.items() if seconds > 0}, aside)
 
-    def save(self, left: Mapping[PciAddress, float]) -> None:
-        """Write the seconds that are left of each. Raises OSError."""
+    def save(self, left: Left) -> None:
+        """Write it in one step. Raises OSError."""
         now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        ends = {str(address): now + seconds for address, seconds in left.graces.items()}
+        aside = {str(address): there for address, there in left.aside.items()}
         with open(self._path + ".new", "w", encoding="ascii") as file:
-            json.dump({str(address): now + seconds for address, seconds in left.items()}, file)
+            json.dump({"graces": ends, "aside": aside}, file)
         os.replace(self._path + ".new", self._path)

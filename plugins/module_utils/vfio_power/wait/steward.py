@@ -17,7 +17,7 @@ from ..hold.keeper import Keeper
 from ..hold.lending import Lending
 from ..hold.surroundings import Surroundings
 from ..hold.table import Table, Tables
-from ..touch.graces import Graces
+from ..touch.graces import Graces, Left
 from ..touch.leases import Leases
 from ..touch.udev import Uevent
 from ..words.address import PciAddress
@@ -59,6 +59,7 @@ class Steward:
         self.lending = keeper.lending = Lending(
             around, leases, self._leases_ended, _leases_unwritten
         )
+        keeper.keep_permits = self._keep_permits
 
     @property
     def damaged(self) -> str:
@@ -77,17 +78,36 @@ class Steward:
             tell("damaged", self.lending.damaged)
 
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
+            left = self._graces.load()
+            self._keeper.permits.aside.update(left.aside)
             take_over()
             self._installed(table, error)
             if table is None:  # what is held stays, until somebody can tell what is declared
                 self._keeper.install(Table(damaged=_not_loaded(error), lost=True))
-            left = self._graces.load()
             for address in self._keeper.table.known:
-                if address in left or not self._keeper.was_refused(address):
-                    self._take_later([address], left.get(address, grace))
+                seconds = self._grace_of(address, left, grace)
+                if seconds is not None:
+                    self._take_later([address], seconds)
             ready()
 
         self._around.submit("table", self._tables.reload, loaded)
+
+    def _grace_of(self, address: PciAddress, left: Left, grace: float) -> Optional[float]:
+        """Say when a device may be taken after a start; None: not before somebody asks for it."""
+        if address in left.graces:
+            return left.graces[address]
+        if address in left.aside:
+            back = not left.aside[address] and self._keeper.table.ready(address)
+            return self.settings.rebind_delay if back else None
+        return None if self._keeper.was_refused(address) else grace
+
+    def _keep_permits(self) -> None:
+        keeper = self._keeper
+        aside = {it: keeper.table.ready(it) for it in keeper.permits.aside & keeper.table.known.keys()}
+        try:
+            self._graces.save(Left(keeper.permits.left(), aside))
+        except OSError as error:
+            tell("unwritten", f"{error}: graces end if the helper restarts")
 
     def declare(
         self,
@@ -188,10 +208,6 @@ class Steward:
     def _take_later(self, addresses: Iterable[PciAddress], seconds: float) -> None:
         free = [a for a in addresses if not self._keeper.leases_on(a)]
         self._keeper.permits.grant_later(free, seconds)
-        try:
-            self._graces.save(self._keeper.permits.left())
-        except OSError as error:
-            tell("unwritten", f"{error}: graces end if the helper restarts")
 
     def _installed(self, table: Optional[Table], error: Optional[Exception]) -> None:
         if table is None:
@@ -202,6 +218,8 @@ class Steward:
         if table.known_bad.damaged:
             tell("damaged", table.known_bad.damaged)
         self._keeper.install(table)
+        if self._keeper.permits.aside:
+            self._keep_permits()
 
 
 def _not_loaded(error: Optional[Exception]) -> str:

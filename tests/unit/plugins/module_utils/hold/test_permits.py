@@ -26,6 +26,7 @@ class Case:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.set_ahead = 0.0  # seconds that somebody has set the clock of people ahead
         self.heard: list[bool] = []
         self.permits = Permits(
             self,  # type: ignore[arg-type]
@@ -38,6 +39,9 @@ class Case:
         self.permits.grant(addresses)
 
     def clock(self) -> float:
+        return self.now + self.set_ahead
+
+    def uptime(self) -> float:
         return self.now
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
@@ -118,3 +122,31 @@ def test_once_closed_nothing_is_permitted_any_more() -> None:
     case.permits.grant_later([NIC], 0)
     case.pass_time(60)
     assert not case.permits.has(NIC)
+
+
+def test_a_clock_that_is_set_moves_no_grace() -> None:
+    case = Case()
+    case.permits.grant_later([NIC], 60)
+    case.set_ahead = -7200.0
+    case.permits.grant_later([NIC], 60)
+    assert case.permits.left() == {NIC: 60}
+    assert case.permits.due(NIC) == case.clock() + 60
+    case.set_ahead = 7200.0
+    assert case.permits.left() == {NIC: 60}
+    case.pass_time(60)
+    assert case.permits.has(NIC)
+
+
+def test_what_was_withdrawn_stands_aside_until_it_is_asked_for() -> None:
+    case = Case()
+    case.permits.grant([NIC])
+    case.permits.withdraw([NIC])
+    assert case.permits.aside == {NIC}
+    case.permits.grant_later([NIC], 60)
+    assert case.permits.aside == set()
+    case.permits.withdraw([NIC])
+    case.permits.grant([NIC])
+    assert case.permits.aside == set()
+    case.permits.close()
+    case.permits.withdraw([NIC])
+    assert case.permits.aside == set(), "whoever starts the helper again asks for all"

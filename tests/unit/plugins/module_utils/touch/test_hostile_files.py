@@ -32,7 +32,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.chroni
     HISTORY,
     HistoryFile,
 )
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.graces import Graces
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.graces import Graces, Left
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.leases import (
     LEASES as LEASES_FILE,
 )
@@ -184,22 +184,27 @@ def test_a_record_is_loaded_or_left_out(tmp_path: Path, content: bytes) -> None:
 
 
 @searching
-@given(st.dictionaries(ADDRESSES, st.floats(1, 1e6), max_size=4))
+@given(
+    st.dictionaries(ADDRESSES, st.floats(1, 1e6), max_size=4),
+    st.dictionaries(ADDRESSES, st.booleans(), max_size=4),
+)
 def test_graces_are_loaded_as_they_were_saved(
-    tmp_path: Path, left: dict[PciAddress, float]
+    tmp_path: Path, left: dict[PciAddress, float], aside: dict[PciAddress, bool]
 ) -> None:
     graces = Graces(str(tmp_path))
-    graces.save(left)
-    assert graces.load() == {it: pytest.approx(seconds, abs=1) for it, seconds in left.items()}
+    graces.save(Left(left, aside))
+    approximately = {it: pytest.approx(seconds, abs=1) for it, seconds in left.items()}
+    assert graces.load() == (approximately, aside)
 
 
 @searching
-@given(like({str(NIC): 1e9, "41:00.0": 5}).map(json.dumps).map(str.encode) | bytes_like(b"{}"))
+@given(like({"graces": {str(NIC): 1e9, "41:00.0": 5}, "aside": {str(NIC): True}}).map(json.dumps).map(str.encode) | bytes_like(b"{}"))
 def test_graces_are_loaded_or_there_are_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "graces.json").write_bytes(content)
     found = Graces(str(tmp_path)).load()
-    assert all(seconds > 0 for seconds in found.values())
-    assert encode({str(address): seconds for address, seconds in found.items()})
+    assert all(seconds > 0 for seconds in found.graces.values())
+    assert all(isinstance(there, bool) for there in found.aside.values())
+    assert encode({str(address): seconds for address, seconds in found.graces.items()})
 
 
 @searching

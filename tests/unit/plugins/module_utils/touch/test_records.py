@@ -15,7 +15,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentr
     Memory,
     Span,
 )
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.graces import Graces
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.graces import Graces, Left
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.records import (
     FOLDER,
     Record,
@@ -51,7 +51,7 @@ def test_nothing_is_known_where_the_records_cannot_be_listed(tmp_path: Path) -> 
 
 def test_nothing_is_known_where_nothing_was_written(tmp_path: Path) -> None:
     assert Records(str(tmp_path)).load() == {}
-    assert Graces(str(tmp_path)).load() == {}
+    assert Graces(str(tmp_path)).load() == Left()
 
 
 BAD_BREAKER = '{"state": "waiting", "reentry": {"breaker": "ajar"}}'
@@ -75,11 +75,20 @@ def test_records_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 def test_graces_go_on_where_they_were(tmp_path: Path) -> None:
     graces = Graces(str(tmp_path))
-    graces.save({NIC: 60.0, DISK: -1.0})
-    assert graces.load() == {NIC: pytest.approx(60.0, abs=1)}
+    graces.save(Left({NIC: 60.0, DISK: -1.0}, {DISK: False}))
+    assert graces.load() == ({NIC: pytest.approx(60.0, abs=1)}, {DISK: False})
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"x": 1}', '{"0000:41:00.0": "soon"}'])
+BAD_GRACES = (
+    "",
+    "[]",
+    '{"x": 1}',
+    '{"graces": {"0000:41:00.0": "soon"}, "aside": {}}',
+    '{"graces": {}, "aside": {"0000:41:00.0": "no"}}',
+)
+
+
+@pytest.mark.parametrize("content", BAD_GRACES)
 def test_damaged_graces_count_as_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "graces.json").write_text(content)
-    assert Graces(str(tmp_path)).load() == {}
+    assert Graces(str(tmp_path)).load() == Left()

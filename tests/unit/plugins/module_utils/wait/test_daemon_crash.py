@@ -246,6 +246,48 @@ def test_a_device_without_the_feature_is_not_opened_by_a_restart_but_when_it_is_
     assert helper.until(nic.address, engaged=Mode.ENTRY).held
 
 
+def test_a_device_that_stood_aside_with_its_neighbour_is_not_taken_by_a_restart(
+    host: FakeHost, helper: Helper
+) -> None:
+    port = host.add_port("0000:00:1c.0")
+    gpu, audio = (host.add(f"0000:03:00.{n}", port=port, group=9) for n in range(2))
+    helper.apply(rule(gpu.address, "entry"), rule(audio.address, "entry"))
+    host.unbind(gpu.address)
+    helper.until(audio.address, held=False)
+    calls = calls_of(host, audio)
+    for end in (helper.kill, helper.terminate):
+        end()
+        helper.start()
+        helper.settle()
+        helper.pass_time(GRACE)
+        assert calls_of(host, audio) == calls
+    helper.kill()
+    host.bind(gpu.address)  # of which nobody hears
+    helper.start()
+    helper.settle()
+    assert not helper.device(gpu.address).held, "a guest gets its chance first"
+    helper.pass_time(GRACE)
+    assert helper.until(gpu.address, engaged=Mode.ENTRY).held
+
+
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+def test_a_device_that_was_wanted_when_the_helper_died_is_let_go_by_the_next_one(
+    host: FakeHost, helper: Helper, nic: FakeDevice, end: str
+) -> None:
+    helper.apply(rule(nic.address, "entry-with-wakeup"))
+    gate = host.hold_up(nic.address, "exit")
+    with host.changed:
+        host.begin_unbind(nic.address)
+    assert gate.reached.wait(DELAY)
+    gate.open() if end == "terminate" else None
+    getattr(helper, end)()
+    gate.open()
+    helper.start()
+    helper.until(nic.address, held=False)
+    helper.pass_time(GRACE)
+    assert not helper.device(nic.address).held
+
+
 def test_nothing_moves_because_a_file_was_damaged(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
