@@ -20,7 +20,7 @@ from ..words.declaration import Known
 from ..words.errors import KernelRefused, VfioPowerError
 from ..words.facts import Facts, Identity, Power
 from ..words.report import Failure
-from .failures import NotOurs, explains, failure_of, lost, silent
+from .failures import NotOurs, explains, failure_of, lost, reported_an_error, silent
 from .grip import Grip
 from .grips import Grips
 from .marks import Marks
@@ -102,7 +102,7 @@ class Errands:
             raise NotOurs(
                 "identity-changed",
                 f"{known.address}: is {facts.identity}, declared was {known.identity}",
-                "Exclude the address in one run with purge: true, then declare the device at its new address",
+                "Exclude the address in one run with purge: true, then declare the device anew",
             )
         if not facts.vfio:
             driver = f"driver {facts.driver}" if facts.driver else "no driver"
@@ -156,8 +156,11 @@ class Errands:
                 power = self._look_awake(address, Action.LET_GO)
             except NotOurs as not_back:
                 raise not_back from refused
+        failed = grip.failed  # nobody watches it any more
         grip.close()  # where that fails nobody else gets the device, which is more than a refusal
         self._seen_back(address, power)  # not before: somebody waits for the device
+        if failed:
+            raise reported_an_error(address)
         if refused is not None:
             raise refused
 

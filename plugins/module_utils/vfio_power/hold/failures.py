@@ -56,6 +56,12 @@ class NotOurs(VfioPowerError):
         self.code = code
 
 
+def reported_an_error(address: PciAddress) -> NotOurs:
+    """Say that a device reported an uncorrectable error."""
+    message = f"{address}: reported an uncorrectable error"
+    return NotOurs("quarantined", message, f"To trust it again: vfio-powerctl clear {address}")
+
+
 def lost(address: PciAddress, power: Power, action: Action) -> NotOurs:
     """Say that a device did not come back."""
     return NotOurs(

@@ -12,6 +12,7 @@ from typing import Callable, NamedTuple
 
 from ..think.policy import Action
 from ..touch.device import Device
+from ..touch.eventfd import signalled
 from ..uapi import vfio
 from ..words.descriptor import OwnedFd
 
@@ -79,6 +80,11 @@ class Grip:
     def taken_over(self) -> None:
         """Know that somebody before us may have entered low power."""
         self._entered = True
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether the device reported an uncorrectable error."""
+        return signalled(self.counters.error)
 
     def close(self) -> None:
         """Close all of it, and the group with its last device."""

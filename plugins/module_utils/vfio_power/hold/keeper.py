@@ -24,6 +24,7 @@ from .asks import Ask, Asks
 from .bars import Bars
 from .calls import Calls
 from .errands import Errands
+from .failures import reported_an_error
 from .goals import Goals
 from .grip import Grip
 from .held_off import HeldOff
@@ -308,13 +309,14 @@ class Keeper:
         if event == "requested":
             self.stand_aside(holder.address)
         if event == "failed":
-            message = f"{holder.address}: reported an uncorrectable error"
-            self.distrust(holder.address, "quarantined", message)
+            self.distrust(
+                holder.address, "quarantined", str(reported_an_error(holder.address).message)
+            )
         failure = holder.failure if event == "refused" else None
         if failure and failure.code == "unsupported":
             self.bars.unsupported.add(holder.address)
             self.refresh(holder.address)
-        if failure and failure.code == "power-error":
+        if failure and failure.code in ("power-error", "quarantined"):
             self.distrust(holder.address, failure.code, failure.message)
 
     def settled(self, holder: Holder) -> None:

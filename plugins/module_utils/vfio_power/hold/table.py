@@ -15,6 +15,7 @@ from ..think import quirks
 from ..think.resolve import resolve
 from ..think.select import asks_udev
 from ..touch.quirks import Loaded, load
+from ..touch.store import Loaded as Stored
 from ..touch.store import Store
 from ..touch.sysfs import Sysfs
 from ..words.address import PciAddress
@@ -81,7 +82,7 @@ class Tables:
             # Kept as evidence until the next change.
             return table._replace(damaged=loaded.damaged, lost=loaded.lost)
         try:
-            self._save(table, loaded.declaration.generation)
+            self._remember(table, loaded)
         except GenerationMismatch:
             return self.reload()  # somebody stored another one meanwhile
         except OSError as error:
@@ -119,6 +120,16 @@ class Tables:
             known_bad=self._known_bad(),
             matched=resolution.matched,
         )
+
+    def _remember(self, table: Table, loaded: Stored) -> None:
+        """Store which devices the rules mean by now, and nothing where these are the same.
+
+        Never the declaration: it is as it was declared, also where a newer program would spell it
+        otherwise, and the one before may have to read it again.
+        """
+        known = tuple(table.known.values())
+        if known != loaded.known:
+            self._store.remember(known, expected=loaded.declaration.generation)
 
     def _save(self, table: Table, expected: int) -> None:
         self._store.save(table.declaration, tuple(table.known.values()), expected=expected)

@@ -69,12 +69,24 @@ class Store:
         now; None: whichever it is.
         """
         with self._folder.writing() as writer:
-            stored = self._declared.load()[0].generation
-            if expected is not None and expected != stored:
-                raise GenerationMismatch(expected, stored)
+            self._insist(expected)
             first = self._declared.write(writer, declaration_document(declaration))
             second = self._devices.write(writer, [known_document(device) for device in known])
         return first or second
+
+    def remember(self, known: tuple[Known, ...], *, expected: int) -> None:
+        """Store durably which devices the rules mean, and leave the declaration as it is.
+
+        Raises GenerationMismatch as well.
+        """
+        with self._folder.writing() as writer:
+            self._insist(expected)
+            self._devices.write(writer, [known_document(device) for device in known])
+
+    def _insist(self, expected: Optional[int]) -> None:
+        stored = self._declared.load()[0].generation
+        if expected is not None and expected != stored:
+            raise GenerationMismatch(expected, stored)
 
 
 def _parse_devices(document: object) -> tuple[Known, ...]:

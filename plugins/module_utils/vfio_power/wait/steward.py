@@ -103,7 +103,9 @@ class Steward:
 
     def _keep_permits(self) -> None:
         keeper = self._keeper
-        aside = {it: keeper.table.ready(it) for it in keeper.permits.aside & keeper.table.known.keys()}
+        aside = {
+            it: keeper.table.ready(it) for it in keeper.permits.aside & keeper.table.known.keys()
+        }
         try:
             self._graces.save(Left(keeper.permits.left(), aside))
         except OSError as error:

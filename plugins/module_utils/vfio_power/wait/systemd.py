@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import NamedTuple
 
 from ..think.keepsakes import FAMILY, Keepsake, parse_name
-from ..touch.notify import notify
+from ..touch.notify import PATIENCE, notify
 from ..words.descriptor import OwnedFd
 
 FIRST_DESCRIPTOR = 3
@@ -26,8 +26,8 @@ class Notifier:
         self.patience = _patience(environ)
 
     def ready(self, status: str = "") -> None:
-        """The start is done: clients are served."""
-        self._tell({"READY": "1", "STATUS": status})
+        """The start is done: clients are served. Worth a wait: without it we are started anew."""
+        self._tell({"READY": "1", "STATUS": status}, PATIENCE)
 
     def status(self, text: str) -> None:
         """One line for ``systemctl status``."""
@@ -45,11 +45,11 @@ class Notifier:
         """The loop turns; to be said more often than every ``patience`` seconds, if that is any."""
         self._tell({"WATCHDOG": "1"})
 
-    def _tell(self, words: Mapping[str, str]) -> None:
+    def _tell(self, words: Mapping[str, str], patience: float = 0.0) -> None:
         if not self.path:
             return
         try:
-            notify(self.path, words)
+            notify(self.path, words, patience=patience)
         except OSError:
             return  # a manager that is not listening must not stop us
 

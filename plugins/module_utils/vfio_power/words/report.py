@@ -63,7 +63,7 @@ class Failure(NamedTuple):
     @property
     def of_letting_go(self) -> bool:
         """Tell whether the device was closed without being fit for whoever gets it next."""
-        return self.code == "power-error" or self.operation == "close"
+        return self.code in ("power-error", "quarantined") or self.operation == "close"
 
 
 class Quarantined(NamedTuple):

@@ -65,7 +65,7 @@ class Manager(Notifier):
         super().__init__(environ)
         self.status_line = ""
 
-    def _tell(self, words: Mapping[str, str]) -> None:
+    def _tell(self, words: Mapping[str, str], patience: float = 0.0) -> None:
         self.status_line = words.get("STATUS", self.status_line)
         super()._tell(words)
 

@@ -198,7 +198,12 @@ def test_graces_are_loaded_as_they_were_saved(
 
 
 @searching
-@given(like({"graces": {str(NIC): 1e9, "41:00.0": 5}, "aside": {str(NIC): True}}).map(json.dumps).map(str.encode) | bytes_like(b"{}"))
+@given(
+    like({"graces": {str(NIC): 1e9, "41:00.0": 5}, "aside": {str(NIC): True}})
+    .map(json.dumps)
+    .map(str.encode)
+    | bytes_like(b"{}")
+)
 def test_graces_are_loaded_or_there_are_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "graces.json").write_bytes(content)
     found = Graces(str(tmp_path)).load()

@@ -313,7 +313,8 @@ class AnyOrder(RuleBasedStateMachine):
     def at_rest_nobody_else_s_device_is_held(self) -> None:
         if not self.helper.at_rest:
             return
-        allowed = {rule["address"] for rule in self.rules if rule != {"mode": "none"}}
+        holds = (it for it in self.rules if it["mode"] != "none" or it.get("reserve"))
+        allowed = {rule["address"] for rule in holds}
         for address, report in self.helper.reports().items():
             barred = self.is_lent(address) or report.quarantined or self.paused
             assert not (report.held and barred), report

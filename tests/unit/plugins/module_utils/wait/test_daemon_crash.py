@@ -6,9 +6,15 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think import documents
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.store import (
+    DECLARED,
+    DEVICES,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.errors import (
     HelperUnreachable,
 )
@@ -286,6 +292,20 @@ def test_a_device_that_was_wanted_when_the_helper_died_is_let_go_by_the_next_one
     helper.until(nic.address, held=False)
     helper.pass_time(GRACE)
     assert not helper.device(nic.address).held
+
+
+def test_a_program_that_spells_it_otherwise_does_not_write_the_declaration_anew(
+    host: FakeHost, helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before has to read it again where an update is taken back."""
+    helper.apply(rule(nic.address, "entry"))
+    files = [Path(helper.state, name) for name in (DECLARED, DEVICES)]
+    before = [(file.read_bytes(), file.stat().st_ino) for file in files]
+    spelled = documents.rule_document
+    monkeypatch.setattr(documents, "rule_document", lambda it: {**spelled(it), "newer": 1})
+    helper.restart()
+    helper.settle()
+    assert [(file.read_bytes(), file.stat().st_ino) for file in files] == before
 
 
 def test_nothing_moves_because_a_file_was_damaged(

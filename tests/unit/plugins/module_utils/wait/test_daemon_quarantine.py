@@ -203,6 +203,7 @@ def test_the_ten_minutes_of_a_card_are_not_those_of_the_next_one_at_its_address(
 def test_without_room_for_a_mark_a_device_stays_awake_and_can_be_let_go(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
+    helper.state.mkdir(exist_ok=True)
     (helper.state / "marks").write_text("in the way")
     report = helper.apply(rule(nic.address, "entry")).devices[nic.address]
     assert report.failure is not None
@@ -269,6 +270,29 @@ def test_clear_takes_nothing_that_was_not_in_quarantine(helper: Helper, nic: Fak
     helper.apply(rule(nic.address, "entry"))
     helper.boot()
     assert not clear(helper, nic)[nic.address].held  # its boot grace goes on
+
+
+def test_an_error_while_it_is_let_go_is_not_missed(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    """When nobody watches for it any more: that is when a device comes back from its sleep."""
+    helper.apply(rule(nic.address, "entry"))
+    gate = host.hold_up(nic.address, "exit")
+    released: list[HoldReport] = []
+    asking = threading.Thread(
+        target=lambda: released.append(helper.release(nic.address, "guest")[nic.address])
+    )
+    asking.start()
+    assert gate.reached.wait(10)
+    host.report_error(nic.address)
+    gate.open()
+    asking.join(20)
+    (report,) = released
+    assert (report.held, quarantined(helper, nic).code) == (False, "quarantined")
+    assert report.failure is not None
+    assert report.failure.of_letting_go, "who gets it is told"
+    helper.reclaim(nic.address, "guest")
+    assert not helper.device(nic.address).held
 
 
 def test_a_device_that_is_lent_stays_lent_when_it_is_cleared(

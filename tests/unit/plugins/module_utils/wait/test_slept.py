@@ -50,6 +50,23 @@ def test_a_device_that_forgot_is_entered_again_and_the_others_are_left_alone(
     assert report.wakes is None or report.wakes.foreign == 0
 
 
+def test_the_helper_finds_out_by_itself_with_its_next_sign_of_life(
+    host: FakeHost, helper: Helper, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.terminate()
+    helper.environ["WATCHDOG_USEC"] = "30000000"
+    helper.start()
+    helper.apply(rule(nic.address, "entry-with-wakeup"))
+    forget(host, nic)
+    helper.clock.ahead += 3600.0
+    helper.clock.suspended += 3600.0
+    helper.pass_time(15)
+    helper.until(nic.address, state="entry-with-wakeup")
+    assert nic.function.suspended
+    assert "the host slept" in capsys.readouterr().err
+
+
 def test_a_device_that_was_woken_by_the_sleep_waits_as_after_any_wake(
     host: FakeHost, helper: Helper
 ) -> None:
