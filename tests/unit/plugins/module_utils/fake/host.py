@@ -89,8 +89,8 @@ class FakeHost:
     ) -> Port:
         """Put a port on the root bus, or below another one: then it is of a switch.
 
-        One that ``sleeps`` goes to D3cold with all below it. With ``hotplug`` it stays awake all the
-        same, as cards can be plugged in below it.
+        One that ``sleeps`` goes to D3cold with all below it. With ``hotplug`` it stays awake all
+        the same, as cards can be plugged in below it.
         """
         port = Port(PciAddress.parse(address), sleeps=sleeps, hotplug=hotplug, above=above)
         self.ports[port.address] = port
