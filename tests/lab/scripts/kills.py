@@ -59,11 +59,18 @@ def rules(modes: dict[str, str]) -> list[dict[str, object]]:
 
 
 def declare(modes: dict[str, str]) -> None:
-    """Declare, whoever dies meanwhile; a helper that was killed may have stored it or not."""
+    """Declare, whoever dies meanwhile; a helper that was killed may have stored it or not.
+
+    Once it is stored nobody asks again: the next helper has to bring it about by itself.
+    """
     client = Client(timeout=PATIENCE)
+    before = None
     while True:
         try:
             generation = client.call("List")["generation"]
+            if before not in (None, generation):
+                return
+            before = generation
             wish = {"rules": rules(modes), "exclude": [], "timeout": PATIENCE}
             client.call("Apply", {**wish, "expected_generation": generation})
             return
