@@ -244,13 +244,50 @@ def test_a_device_that_is_named_and_on_a_host_driver_fails_and_the_others_are_do
     assert device_of(answer, DISK)["held"]
 
 
-def test_a_refused_open_fails_naming_operation_and_errno(place):
+@pytest.mark.parametrize(
+    ("operation", "number", "code", "told"),
+    [
+        ("open", errno.EIO, "kernel-refused", ": EIO ("),
+        ("probe", errno.ENOTTY, "unsupported", "LOW_POWER"),
+    ],
+)
+def test_what_the_kernel_refuses_fails_that_device_and_the_others_are_done(
+    place, operation, number, code, told
+):
     nic = place.host.add(NIC)
-    place.host.refuse(nic.address, "open", errno.EIO)
+    place.host.add(DISK)
+    place.host.refuse(nic.address, operation, number)
+    place.start_helper()
+    answer = place.low_power(entry(), entry(DISK), fail_on_drift=False)
+    assert answer.failure.startswith("1 of 2 devices failed: ")
+    assert NIC in answer.failure
+    assert told in answer.failure
+    assert codes_of(answer) == [code]
+    assert device_of(answer, DISK)["held"]
+    assert [rule.name for rule in place.store.load().declaration.rules] == [NIC, DISK]
+
+
+def test_a_group_that_is_not_viable_is_stored_and_drift_and_the_others_are_done(place):
+    port = place.host.add_port("0000:00:1c.0")
+    place.host.add(NIC, port=port, group=9)
+    place.host.add("0000:02:00.1", port=port, group=9, driver="e1000e")
+    place.host.add(DISK)
+    place.start_helper()
+    answer = place.low_power(entry(), entry(DISK), fail_on_drift=False)
+    assert "group-not-viable" in codes_of(answer)
+    assert "0000:02:00.1 (e1000e)" in answer.result["drift"][0]["message"]
+    assert device_of(answer, DISK)["held"]
+    assert [rule.name for rule in place.store.load().declaration.rules] == [NIC, DISK]
+    assert "group" in place.low_power(entry(), entry(DISK)).failure
+
+
+def test_a_device_that_is_not_on_the_bus_is_stored_and_drift(place):
+    place.host.add(DISK)
     place.start_helper()
     answer = place.low_power(entry(), fail_on_drift=False)
-    assert "EIO" in answer.failure
-    assert codes_of(answer) == ["kernel-refused"]
+    assert not answer.failure
+    assert codes_of(answer) == ["device-missing"]
+    assert [rule.name for rule in place.store.load().declaration.rules] == [NIC]
 
 
 def test_a_device_in_a_guest_is_excused(place):
