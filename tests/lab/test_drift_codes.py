@@ -46,7 +46,8 @@ ELSEWHERE = {
     "paused": "test_drift_codes.py::test_the_helper_is_paused_and_stopped",
     "helper-outdated": "test_drift_codes.py::test_another_helper",
     "api-mismatch": "test_drift_codes.py::test_another_helper",
-    "wake-storm": "test_strangers.py::test_a_storm_is_over_when_nobody_reads_the_device_any_more",
+    "wake-storm": "test_strangers.py::"
+    "test_a_device_that_is_read_every_second_is_left_awake_and_the_storm_told",
     "hold-saves-nothing": "test_kernel_default.py::"
     "test_holding_is_done_as_declared_and_said_to_save_nothing",
     "stuck": "test_quarantine.py::"

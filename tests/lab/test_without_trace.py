@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from . import packages
 from .conftest import OneLab
 from .declared import HELPER, WAKEUP, main_rules, rule
 from .guests import guest
@@ -74,6 +79,47 @@ def test_removal_of_a_helper_that_failed_leaves_no_failed_unit(host: ManagedHost
     assert played.status == 0, played.output
     assert host.lab.ssh(state).stdout.strip() == "inactive"
     assert everything(host) == one_lab.as_found
+
+
+@contextmanager
+def without_pyudev(host: ManagedHost, folder: Path) -> Iterator[None]:
+    """Take the package away for a block, and have apt find it in a folder of the host alone."""
+    (deb,) = packages.download(("python3-pyudev",), "trixie", folder)
+    fields = subprocess.run(["dpkg-deb", "-f", deb], capture_output=True, text=True, check=True)
+    content = deb.read_bytes()
+    about = {
+        "Filename": f"./{deb.name}",
+        "Size": len(content),
+        "SHA256": sha256(content).hexdigest(),
+    }
+    index = fields.stdout.rstrip() + "".join(f"\n{name}: {it}" for name, it in about.items()) + "\n"
+    host.lab.ssh("mkdir -p /root/packages && cat > /root/packages/Packages", input=index)
+    host.lab.put(str(deb), "/root/packages/")
+    sources = "/etc/apt/sources.list.d/here.list"
+    only = f"-o Dir::Etc::sourcelist={sources} -o Dir::Etc::sourceparts=-"
+    host.lab.ssh(
+        f"echo 'deb [trusted=yes] file:/root/packages ./' > {sources}; apt-get {only} update"
+        " && dpkg --purge --force-depends python3-pyudev"
+    )
+    try:
+        yield
+    finally:
+        host.lab.ssh(f"apt-get install -y python3-pyudev; rm -r {sources} /root/packages")
+
+
+@pytest.mark.soak  # it wants Debian's mirror
+def test_the_role_installs_what_the_helper_imports(host: ManagedHost, tmp_path: Path):
+    wanted = {"vfio_power_devices": main_rules(host), **HELPER}
+    with without_pyudev(host, tmp_path):
+        assert host.lab.ssh(MODULE, check=False).returncode
+        predicted = host.play("vfio.power.converge", "--check", **wanted)
+        assert predicted.status == 0, predicted.output
+        assert host.lab.ssh(MODULE, check=False).returncode, "check mode installed a package"
+        host.converge(**wanted)
+        host.lab.ssh(MODULE)
+        assert host.held("nic", "disk")
+        assert host.converge(**wanted).changed == 0
+        assert host.play("vfio.power.remove", vfio_power_hosts="lab").status == 0
 
 
 def test_removal_wants_its_hosts_named(host: ManagedHost):
