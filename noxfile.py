@@ -310,6 +310,7 @@ def soak(session: nox.Session) -> None:
 def run_lab_tests(session: nox.Session, *files: str, marked: str = "not soak") -> None:
     install(session, core(NEWEST), "pytest")
     pytest = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--durations=10", "-m", marked]
+    pytest += [f"--junitxml={machine.cache()}/times/{session.name}.xml"]
     with ansible.installed_collection(session, session.name) as collections:
         env = {
             "VFIO_POWER_COLLECTIONS": str(collections),

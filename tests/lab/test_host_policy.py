@@ -39,13 +39,17 @@ print(json.dumps(seen[1:]))
 """
 
 
-@pytest.fixture
-def warm(main: ManagedHost) -> Iterator[ManagedHost]:
-    """The host with its network card allowed no deeper than D3hot; as it was found afterwards."""
-    answer = main.declare(*rules(main, **WARM), settle=15)
+@pytest.fixture(scope="class")
+def warm(converged: ManagedHost) -> Iterator[ManagedHost]:
+    """The host with its network card allowed no deeper than D3hot; as it was found afterwards.
+
+    For all tests of a class, each of which leaves it like that.
+    """
+    converged.put_back(main_rules(converged))
+    answer = converged.declare(*rules(converged, **WARM), settle=15)
     assert not answer.get("failed"), answer
-    yield main
-    back = main.declare(*main_rules(main), settle=15)
+    yield converged
+    back = converged.declare(*main_rules(converged), settle=15)
     assert not back.get("failed"), back
 
 
@@ -101,16 +105,6 @@ class TestD3cold:
         assert (answer["changed"], answer.get("failed", False)) == (False, False)
         assert changed(before, written(warm)) == set()
 
-    def test_check_mode_tells_the_change_and_touches_nothing(self, main: ManagedHost) -> None:
-        with sleeping_on(main, "nic", "disk", "rng"):
-            answer = main.module("low_power", check=True, devices=rules(main, **WARM), purge=True)
-        told = {it["address"]: it for it in answer["devices"]}
-        nic = told[main.address("nic")]
-        assert (nic["before"]["d3cold"], nic["after"]["d3cold"]) == ("allow", "forbid")
-        assert answer["changed"]
-        assert knob(main, "nic", "d3cold_allowed") == "1"
-        assert main.lab.ssh(f"ls {RULES}", check=False).returncode
-
     def test_it_stays_so_over_an_unbind_and_a_bind(self, warm: ManagedHost) -> None:
         warm.unbind("nic")
         warm.probe("nic")
@@ -137,6 +131,20 @@ class TestD3cold:
         assert knob(warm, "nic", "d3cold_allowed") == "0"
         assert not warm.info()["drifted"]
 
+    def test_a_card_under_another_policy_than_declared_is_not_entered(
+        self, warm: ManagedHost
+    ) -> None:
+        path = f"/sys/bus/pci/devices/{warm.address('nic')}/d3cold_allowed"
+        warm.write(path, "1")
+        warm.reaches("nic", "D0")
+        warm.lab.wait_for(
+            lambda: warm.codes("nic") == {"host-policy": "drift"}, 30, "the drift to be told"
+        )
+        assert warm.held("nic")
+        warm.write(path, "0")
+        warm.reaches("nic", "D3hot", seconds=30)
+        assert warm.codes("nic") == {}
+
     def test_a_coldplug_wakes_no_sleeping_card(self, warm: ManagedHost) -> None:
         with sleeping_on(warm, "nic", "disk", "rng"):
             warm.lab.ssh("udevadm trigger --action=add --subsystem-match=pci; udevadm settle")
@@ -150,6 +158,18 @@ class TestD3cold:
         assert foreign(warm, "nic") == before
         assert warm.lab.ssh(f"ls {RULES}", check=False).returncode
         assert not warm.declare(*main_rules(warm))["changed"]
+
+
+class TestChange:
+    def test_check_mode_tells_the_change_and_touches_nothing(self, main: ManagedHost) -> None:
+        with sleeping_on(main, "nic", "disk", "rng"):
+            answer = main.module("low_power", check=True, devices=rules(main, **WARM), purge=True)
+        told = {it["address"]: it for it in answer["devices"]}
+        nic = told[main.address("nic")]
+        assert (nic["before"]["d3cold"], nic["after"]["d3cold"]) == ("allow", "forbid")
+        assert answer["changed"]
+        assert knob(main, "nic", "d3cold_allowed") == "1"
+        assert main.lab.ssh(f"ls {RULES}", check=False).returncode
 
     def test_what_somebody_else_had_forbidden_is_forbidden_again(self, main: ManagedHost) -> None:
         path = f"/sys/bus/pci/devices/{main.address('nic')}/d3cold_allowed"
@@ -165,8 +185,6 @@ class TestD3cold:
             main.write(path, "1")
         main.reaches("nic", "D3cold", seconds=DELAY + 20)
 
-
-class TestChange:
     @pytest.mark.parametrize("mode", ["entry", "entry-with-wakeup"])
     def test_it_is_changed_under_a_sleeping_card_without_a_foreign_wake_or_a_gap(
         self, main: ManagedHost, mode: str
@@ -204,20 +222,6 @@ class TestChange:
             assert (foreign(main, "dual0"), foreign(main, "dual1")) == before
         finally:
             main.declare(*others, settle=15)
-
-    def test_a_card_under_another_policy_than_declared_is_not_entered(
-        self, warm: ManagedHost
-    ) -> None:
-        path = f"/sys/bus/pci/devices/{warm.address('nic')}/d3cold_allowed"
-        warm.write(path, "1")
-        warm.reaches("nic", "D0")
-        warm.lab.wait_for(
-            lambda: warm.codes("nic") == {"host-policy": "drift"}, 30, "the drift to be told"
-        )
-        assert warm.held("nic")
-        warm.write(path, "0")
-        warm.reaches("nic", "D3hot", seconds=30)
-        assert warm.codes("nic") == {}
 
 
 class TestRuntimePm:
