@@ -65,7 +65,7 @@ class Keeper:
         self.marks = marks
         self.histories = histories
         self.asks = Asks(around)
-        self.permits = Permits(around, self.refresh, self.ask, lambda: self.keep_permits())
+        self.permits = Permits(around, self.refresh, self.ask, self._write_permits)
         self.keep_permits: Callable[[], None] = lambda: None
         self.lending: Optional[Lending] = None
         self._rest: Optional[Ask] = None
@@ -238,6 +238,9 @@ class Keeper:
     def clock(self) -> float:
         """Return seconds since the epoch."""
         return self._around.clock()
+
+    def _write_permits(self) -> None:
+        self.keep_permits()  # which is somebody else's to say, once there is somebody
 
     def let_all_go(self, done: Callable[[], None], within: float) -> None:
         """Let every device go, side by side, and say when the last one is, or time is up."""
