@@ -79,6 +79,10 @@ class Errands:
         power = self._sysfs.power(address)
         return power is not None and power.runtime_status == "active" and power.control == "auto"
 
+    def power(self, address: PciAddress) -> Optional[Power]:
+        """Tell what a device does; passive and quick, and may be asked in the loop."""
+        return self._sysfs.power(address)
+
     def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
         """Tell what sysfs says of it. This is passive and quick, and may be asked in the loop."""
         return self._sysfs.d3cold_allowed(address)

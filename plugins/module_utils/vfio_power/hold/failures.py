@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from itertools import product
+from typing import Optional
 
 from ..think.policy import Action
 from ..touch.backends import GroupNotViable
@@ -62,12 +63,13 @@ def reported_an_error(address: PciAddress) -> NotOurs:
     return NotOurs("quarantined", message, f"To trust it again: vfio-powerctl clear {address}")
 
 
-def lost(address: PciAddress, power: Power, action: Action) -> NotOurs:
-    """Say that a device did not come back."""
+def lost(address: PciAddress, power: Power, action: Optional[Action] = None) -> NotOurs:
+    """Say that a device did not come back, when we called it or when a stranger woke it."""
+    when = _WHEN[action] if action else "when something else woke it"
     return NotOurs(
         "power-error",
         f"{address}: did not come back from {power.power_state} (runtime status"
-        f" {power.runtime_status}) {_WHEN[action]}",
+        f" {power.runtime_status}) {when}",
         _BEFORE_A_GUEST,
     )
 

@@ -24,7 +24,7 @@ from .asks import Ask, Asks
 from .bars import Bars
 from .calls import Calls
 from .errands import Errands
-from .failures import reported_an_error
+from .failures import lost, reported_an_error
 from .goals import Goals
 from .grip import Grip
 from .held_off import HeldOff
@@ -32,6 +32,7 @@ from .histories import Histories
 from .holder import Holder
 from .jobs import Jobs
 from .lending import Lending
+from .lookout import Lookout
 from .marks import Marks
 from .neighbours import Neighbours
 from .permits import Permits
@@ -80,6 +81,7 @@ class Keeper:
         self._looks: dict[PciAddress, Timer] = {}
         self._reporting = Reporting(around.uptime, bars, self.permits, self._goals, histories)
         self._neighbours = Neighbours(windows)
+        self._lookout = Lookout(errands.power)
         self._calls = Calls(around, errands, jobs, self._neighbours, listener)
 
     def install(self, table: Table) -> None:
@@ -261,6 +263,12 @@ class Keeper:
         for holder in self._holders.values():
             if holder.state in ENGAGED and holder.grip is not None:
                 self._calls.look_at(holder)
+
+    def look_for_lost(self) -> None:
+        """Look at every device that is held, and trust those no more that are lost."""
+        held = [it for it, holder in self._holders.items() if holder.grip and not holder.busy]
+        for address, power in self._lookout.lost(held):
+            self.distrust(address, "power-error", lost(address, power).message)
 
     def held(self) -> list[PciAddress]:
         """Return the devices that are open, or about to be."""

@@ -194,8 +194,8 @@ class Daemon:
     def _show_life(self) -> None:
         """Tell the manager that the loop turns, from within it and nowhere else.
 
-        And look round, now that the helper is awake anyway: whether the host was switched off, and
-        whether it slept.
+        And look round, now that the helper is awake anyway: whether the host was switched off,
+        whether it slept, and whether held devices are still there.
         """
         self._manager.alive()
         if self.keeper.bars.pausing.switched_off():
@@ -204,6 +204,7 @@ class Daemon:
         if self._system_sleep.happened():
             tell("host-slept", "the host slept: looking at the devices that may sleep")
             self.keeper.after_system_sleep()
+        self.keeper.look_for_lost()
         self._write_metrics()
         self.loop.call_in(self._manager.patience / 2, self._show_life)
 

@@ -320,6 +320,34 @@ def is_lost_when_it_wakes(host: FakeHost, device: FakeDevice) -> None:
     host.touch_device(device.address)
 
 
+@pytest.mark.parametrize("mode", ["entry", "entry-with-wakeup"])
+def test_a_device_that_a_stranger_woke_in_vain_is_found_with_the_next_signs_of_life(
+    host: FakeHost,
+    helper: Helper,
+    nic: FakeDevice,
+    disk: FakeDevice,
+    mode: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    helper.terminate()
+    helper.environ["WATCHDOG_USEC"] = "30000000"
+    helper.start()
+    slow = {"reentry": {"delay": 3600.0}} if mode == "entry-with-wakeup" else {}
+    helper.apply(rule(nic.address, mode, **slow), rule(disk.address, "entry"))
+    with host.changed:
+        nic.function.get()  # the stranger keeps it awake
+    host.lose(nic.address)
+    helper.pass_time(15)
+    assert helper.device(nic.address).quarantined is None, "once may be on its way"
+    helper.pass_time(15)
+    helper.until(nic.address, held=False)
+    assert quarantined(helper, nic).code == "power-error"
+    assert "when something else woke it" in capsys.readouterr().err
+    assert helper.device(disk.address).engaged is Mode.ENTRY
+    with host.changed:
+        nic.function.put()
+
+
 TROUBLE = {"quarantined": fails, "power-error": is_lost_when_it_wakes}
 
 
