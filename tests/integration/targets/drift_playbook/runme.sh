@@ -32,7 +32,7 @@ fails never-there 'never-there could not be reached'
 fails lost-on-the-way 'lost-on-the-way could not be reached'
 fails without-root 'Without root neither the declaration nor the helper can be seen'
 fails other-rules 'would change the rules that are stored here, and no device'
-fails too-few "rule 'counted': devices found 0, expected 2. Look at passed_over"
+fails too-few "rule 'counted': devices found 0, expected 2. Look for cards that are missing"
 
 # Nightly in a pipeline: one host is well, one drifts, one cannot be reached. All are in the report.
 status=0
