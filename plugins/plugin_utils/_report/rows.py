@@ -18,8 +18,8 @@ from .values import Clean, Document, flag, items, mapping, record, several, shar
 
 KIBIBYTE = 1024
 """What the controller stores of a device takes at most so many bytes, of which some"""
-RESERVED = 200
-"""are left for what a comparison with the variables adds."""
+RESERVED = 48
+"""are left to say that converging would change it."""
 
 ASLEEP, AWAKE, IN_USE, NOT_KNOWN = "asleep", "awake", "in-use", "unknown"
 STATES = (ASLEEP, AWAKE, IN_USE, NOT_KNOWN)
@@ -121,7 +121,7 @@ def fitted(row: Document, room: int = KIBIBYTE) -> Document:
     return {**row, "drift": gravest}
 
 
-SHORTER = ((MESSAGE, HINT), (120, 80), (60, 0))
+SHORTER = ((MESSAGE, HINT), (200, 120), (180, 100), (150, 80), (120, 80), (120, 0), (60, 0))
 """Bytes of a message and of a hint, and of what is made of them where that is too much."""
 
 
