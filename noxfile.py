@@ -273,7 +273,8 @@ def lab_main_job(session: nox.Session) -> None:
     run_lab_tests(session, *MAIN_JOB)
 
 
-@nox.session(python=PYTHON, tags=LAB)
+# With the soak: what it shows the tests of the main job see as well.
+@nox.session(python=PYTHON)
 def demo(session: nox.Session) -> None:
     """The demo, which checks what it shows."""
     install(session, core(NEWEST))
