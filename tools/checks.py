@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LANES = ["lab", "lab-drift", "checks+more-lab"]
 # Seconds: between signs of life, until a step counts as stuck, and for it to clean up then.
 HEARTBEAT = 60
-LIMIT = 60 * 60
+LIMIT = 80 * 60
 PATIENCE = 90
 # The lines of pytest that name a cause, and how many lines of a failed step are said again.
 CAUSE = re.compile(r"^(FAILED|ERROR|E  ) ")

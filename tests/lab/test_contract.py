@@ -24,6 +24,7 @@ def test_the_contract_holds_by_group_and_container(lab: Lab) -> None:
     run_contract(lab, "group")
 
 
+@pytest.mark.soak  # the same contract under the other default of the kernel
 def test_the_contract_holds_where_idle_devices_sleep(lab: Lab) -> None:
     reload_vfio(lab, disable_idle_d3=False)
     try:

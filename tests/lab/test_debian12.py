@@ -58,6 +58,7 @@ def test_five_hundred_kills_move_nothing_there_either(main: ManagedHost) -> None
     kills(main, times=500)
 
 
+@pytest.mark.soak
 def test_an_update_moves_no_device_there_either(
     main: ManagedHost, collections: Path, tmp_path: Path
 ) -> None:

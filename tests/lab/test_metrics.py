@@ -100,6 +100,7 @@ def test_the_alert_of_a_device_that_is_kept_awake_fires_and_clears(
     main.lab.wait_for(lambda: scraping.firing() == {}, SCRAPED, "the alert to clear")
 
 
+@pytest.mark.soak  # four minutes; on the fake kernel it is seen in every run
 def test_the_history_goes_on_over_a_killed_helper_and_a_boot(main: ManagedHost) -> None:
     nic = main.address("nic")
     main.lab.ssh(f"lspci -s {nic}")

@@ -79,6 +79,7 @@ class TestCrashes:
 
 
 class TestStandingBack:
+    @pytest.mark.soak  # a boot each; on the fake kernel both are seen in every run
     def test_a_pause_lets_all_go_and_outlives_a_reboot(self, main):
         main.ctl("pause")
         assert main.openable(*CARDS)
@@ -103,6 +104,7 @@ class TestStandingBack:
         main.ctl("resume")
         all_asleep(main)
 
+    @pytest.mark.soak
     def test_so_is_a_word_on_the_kernel_command_line(self, main):
         main.lab.restart(command_line="vfio_power=off")
         try:

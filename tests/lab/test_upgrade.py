@@ -34,6 +34,7 @@ def test_an_update_moves_no_device(main: ManagedHost, collections: Path, tmp_pat
         an_update_moves_nothing(main, collections, tmp_path, SAME, NEWER)
 
 
+@pytest.mark.soak
 def test_a_changed_socket_unit_moves_no_device(main: ManagedHost, collections: Path) -> None:
     with unmoved(main, *ASLEEP, awake=("spare",)):
         a_changed_socket_unit_comes_into_force(main, collections)
@@ -57,6 +58,8 @@ def test_a_helper_that_raises_is_taken_back_and_no_device_moves(
     assert "(version 0.1.0) was put back: it answers, and holds what was held." in said
 
 
+# What the helper does wrong is judged by the same code; a unit test has each way.
+@pytest.mark.soak
 def test_a_helper_that_forgets_its_devices_is_taken_back(
     main: ManagedHost, collections: Path, tmp_path: Path
 ) -> None:
@@ -65,6 +68,7 @@ def test_a_helper_that_forgets_its_devices_is_taken_back(
     assert f"it does not hold any more: {main.address('nic')}, {main.address('disk')}" in said
 
 
+@pytest.mark.soak
 def test_a_helper_that_lets_its_devices_go_is_taken_back_and_they_are_taken_again(
     main: ManagedHost, collections: Path, tmp_path: Path
 ) -> None:
