@@ -49,14 +49,15 @@ def cut_while_changing(host: ManagedHost, times: int) -> None:
     """Pull the plug at random moments; the host has to come back with one of two declarations."""
     seed = int(time.time())
     dice = random.Random(seed)
-    host.lab.ssh("cat > /root/changing.py", input=_CHANGING)
     for cut in range(times):
         wishes = [
             [rule(host, card, mode=mode) for card in CARDS[: dice.randint(1, 3)]] for mode in MODES
         ]
         host.put_back([])  # also out of quarantine, where the cut before has left some
+        # Anew each time: what was not synced is lost with the power.
+        host.lab.ssh("cat > /run/changing.py", input=_CHANGING)
         words = shlex.quote(json.dumps(wishes))
-        host.lab.ssh(f"nohup python3 -I /root/changing.py {words} >/dev/null 2>&1 &")
+        host.lab.ssh(f"nohup python3 -I /run/changing.py {words} >/dev/null 2>&1 &")
         host.lab.wait_for(lambda: is_there(host, "/run/changed"), 60, "a first change")
         time.sleep(dice.uniform(0.0, 4.0))  # a random moment is what this is about
         host.lab.power_cut()
