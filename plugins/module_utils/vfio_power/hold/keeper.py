@@ -320,9 +320,8 @@ class Keeper:
         if event == "requested":
             self.stand_aside(holder.address)
         if event == "failed":
-            self.distrust(
-                holder.address, "quarantined", str(reported_an_error(holder.address).message)
-            )
+            why = reported_an_error(holder.address)
+            self.distrust(holder.address, why.code, why.message)
         failure = holder.failure if event == "refused" else None
         if failure and failure.code == "unsupported":
             self.bars.unsupported.add(holder.address)

@@ -78,9 +78,9 @@ class Permits:
         for address in withdrawn:
             self._forget_later(address)
             self._granted.discard(address)
-        if not self._closed:  # whoever starts the helper again asks for all
+        if not self._closed:
             self.aside.update(withdrawn)
-        self._keep()
+            self._keep()
         for address in withdrawn:
             self._changed(address)
 
@@ -103,7 +103,8 @@ class Permits:
     def close(self) -> None:
         """Allow nothing any more, now or later."""
         self._closed = True
-        self.aside.clear()
+        self.aside.clear()  # whoever starts the helper again asks for all
+        self._keep()  # with the graces that run, which go on then
         self.withdraw([*self._granted, *self._later])
 
     def _ended(self, address: PciAddress) -> None:

@@ -28,10 +28,12 @@ class Case:
         self.now = 1000.0
         self.set_ahead = 0.0  # seconds that somebody has set the clock of people ahead
         self.heard: list[bool] = []
+        self.kept: list[tuple[dict[PciAddress, float], set[PciAddress]]] = []
         self.permits = Permits(
             self,  # type: ignore[arg-type]
             lambda address: self.heard.append(self.permits.has(address)),
             self._grace_is_over,
+            lambda: self.kept.append((self.permits.left(), set(self.permits.aside))),
         )
         self._timers: list[tuple[float, Timer]] = []
 
@@ -150,3 +152,11 @@ def test_what_was_withdrawn_stands_aside_until_it_is_asked_for() -> None:
     case.permits.close()
     case.permits.withdraw([NIC])
     assert case.permits.aside == set(), "whoever starts the helper again asks for all"
+
+
+def test_a_grace_goes_on_for_a_helper_that_is_stopped_and_started() -> None:
+    case = Case()
+    case.permits.grant_later([NIC], 60)
+    case.permits.close()
+    assert not case.permits.has(NIC)
+    assert case.kept[-1] == ({NIC: 60}, set())
