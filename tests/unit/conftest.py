@@ -26,9 +26,14 @@ def tmp_path() -> Iterator[Path]:
     """A folder in memory, gone after the test, and of a path short enough for a socket.
 
     ansible-test forks for each test. pytest's own would look through all folders before, in each.
+    A thread that the test did not wait for may write into it to its own end.
     """
+    before = _threads()
     with tempfile.TemporaryDirectory(prefix="vp", dir=memory()) as folder:
         yield Path(folder)
+        ended = time.monotonic()
+        while _threads() - before and time.monotonic() < ended + PATIENCE:
+            time.sleep(0.002)
 
 
 def memory() -> Optional[str]:

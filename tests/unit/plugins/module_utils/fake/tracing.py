@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Optional
 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.trace import (
     EVENTS,
@@ -69,6 +70,12 @@ class FakeTracefs(Tracefs):
     def is_read(self, folder: str) -> bool:
         """Tell whether somebody has an instance's pipe open, besides the kernel."""
         pipe = os.path.join(folder, "trace_pipe")
-        open_ones = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
-        found = [it for it in open_ones if os.path.exists(it) and os.readlink(it) == pipe]
-        return len(found) > 1
+        return [_target(fd) for fd in os.listdir("/proc/self/fd")].count(pipe) > 1
+
+
+def _target(descriptor: str) -> Optional[str]:
+    """What a descriptor leads to; another thread may close it at any moment."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except FileNotFoundError:
+        return None
