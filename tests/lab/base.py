@@ -161,7 +161,8 @@ def make_disk(root: Path, disk: Path) -> None:
     """A root folder as a sparse disk with one ext4 file system and no partition table."""
     disk.unlink(missing_ok=True)
     mke2fs = ["/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", "lab"]
-    mke2fs += ["-E", "lazy_itable_init=1,lazy_journal_init=1", "-d", str(root), str(disk)]
+    mke2fs += ["-O", "^metadata_csum", "-E", "lazy_itable_init=1,lazy_journal_init=1"]
+    mke2fs += ["-d", str(root), str(disk)]
     cache.run(packages.as_root([*mke2fs, DISK_SIZE]), "making the disk")
     cache.run(packages.as_root(["chmod", "a+r", str(disk)]), "making the disk readable")
 

@@ -14,6 +14,8 @@ from typing import Any
 from .progress import LabError
 
 USER_AT_HOST = "root@127.0.0.1"
+GREETING = 1.0
+"""Seconds in which a host that is up names its protocol."""
 
 
 def free_port() -> int:
@@ -65,8 +67,22 @@ class Connection:
 
     def answers(self) -> bool:
         """Whether somebody can log in by now."""
+        if not self._greets():
+            return False
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self.run("true", check=False, timeout=30, given=None).returncode == 0
+        return False
+
+    def _greets(self) -> bool:
+        """Whether sshd is there, asked anew each time.
+
+        A connection that QEMU opened before the host had a network waits for seconds afterwards.
+        """
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), GREETING) as asking,
+        ):
+            return asking.recv(4) == b"SSH-"
         return False
 
     def put(self, source: str, destination: str) -> None:

@@ -33,6 +33,20 @@ DEPTH = {
     "warm": "D3hot",
 }
 
+_TWO_ZIP_FILES = """
+import sys, zipfile
+def run(name, text):
+    path = f"/tmp/lab-{name}.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("told.py", f"def tell(): return {text!r}")
+    sys.path.insert(0, path)
+    sys.modules.pop("told", None)
+    import told
+    return told.tell
+print(run("one", "first")(), run("two", "second")(), run("three", "first")())
+print(run("three", "first").__code__.co_filename)
+"""
+
 
 def power_state(lab: Lab, name: str) -> str:
     return lab.ssh(f"cat /sys/bus/pci/devices/{lab.devices[name]}/power_state").stdout.strip()
@@ -107,6 +121,11 @@ class TestABootedLab:
         lab.put(tmp_path / "there", "/root/hello")
         lab.get("/root/hello", tmp_path / "back")
         assert (tmp_path / "back").read_text() == "hello"
+
+    def test_runs_what_is_in_a_zip_file_though_it_has_compiled_another_one(self, lab: Lab) -> None:
+        """What its Python keeps of zip files must not differ from what is in them."""
+        told = lab.ssh("python3 -I -", input=_TWO_ZIP_FILES).stdout
+        assert told.split() == ["first", "second", "first", "/tmp/lab-three.zip/told.py"]
 
     @pytest.mark.soak
     def test_keeps_its_disk_over_a_reboot_another_shape_and_a_power_cut(self, lab: Lab) -> None:
