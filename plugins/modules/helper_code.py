@@ -17,9 +17,10 @@ description:
     of it, and told again when it is removed.
   - Keeps a list of all that it wrote, so that O(state=absent) takes away that and nothing else.
   - Remembers for as long as the host is up that the helper has to be restarted to run what was
-    written. With O(state=started) it is restarted and seen.
+    written. With O(state=started) it is restarted and seen in the same go.
   - Keeps what was installed before until then. If what took its place does not come up, it is put
     back by itself and the helper is restarted with it.
+  - Writes nothing where O(python) lacks what the program imports. RV(missing) tells what that is.
   - Made for the role P(vfio.power.helper#role), which is what you want to use. It is not in the
     action group of the other modules.
 author:
@@ -37,9 +38,9 @@ options:
   state:
     description:
       - V(present) installs, V(absent) removes all that was installed.
-      - V(started) starts the service where it does not run, and restarts it where that is due. Then
-        it sees that the helper of the installed version answers, and holds what was held before.
-        No device notices a restart.
+      - V(started) installs as V(present) does. Then it starts the service where it does not run,
+        restarts it where that is due, and sees that the helper of the installed version answers,
+        and holds what was held before. No device notices a restart.
       - If that is not so, V(started) puts back what was installed before, restarts the service with
         it, and fails with the last lines of the helper's journal.
     type: str
@@ -49,12 +50,11 @@ options:
     description:
       - The Python that runs the helper, at least 3.9.
       - It is asked for its version and for what O(imports) lists.
-      - Used with O(state=present), and to compile what O(state=started) puts back.
     type: path
     default: /usr/bin/python3
   imports:
     description:
-      - Python packages that O(python) has to be able to import.
+      - Python packages that O(python) has to be able to import before anything is written.
       - Those it cannot are returned as RV(missing).
     type: list
     elements: str
@@ -133,8 +133,9 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Install the program and a unit
+- name: Install the program and a unit, and have the helper run it, or what was installed before
   vfio.power.helper_code:
+    state: started
     files:
       - path: /etc/systemd/system/vfio-powerd.service
         content: "{{ lookup('ansible.builtin.template', 'vfio-powerd.service.j2') }}"
@@ -142,10 +143,6 @@ EXAMPLES = r"""
     links:
       - path: /usr/local/sbin/vfio-powerctl
         target: /usr/local/lib/vfio-power/current/vfio-powerctl
-
-- name: Have the helper run it, or what was installed before
-  vfio.power.helper_code:
-    state: started
 
 - name: Remove it and what it stored
   vfio.power.helper_code:
@@ -196,12 +193,12 @@ restart_due:
       with O(files[].restart) was written by this run, or by an earlier one that was not followed by
       O(state=started).
     - A boot starts the helper anew, so that nothing of an earlier boot is due.
-  returned: with O(state=present)
+  returned: with O(state=present), if nothing is missing
   type: bool
   sample: false
 restarted:
   description: Whether the service was started or restarted, or would be in check mode.
-  returned: with O(state=started)
+  returned: with O(state=started), if nothing is missing
   type: bool
   sample: true
 put_back:
@@ -219,12 +216,12 @@ journal:
     - "ImportError: cannot import name 'Loop'"
 python_version:
   description: The version of the Python that runs the helper.
-  returned: with O(state=present)
+  returned: with O(state=present) and O(state=started)
   type: str
   sample: 3.13.5
 missing:
-  description: Those of O(imports) that O(python) cannot import.
-  returned: with O(state=present)
+  description: Those of O(imports) that O(python) cannot import, so that nothing was written.
+  returned: with O(state=present) and O(state=started)
   type: list
   elements: str
   sample: [pyudev]
@@ -292,7 +289,24 @@ def quirk_files(rows):
 
 
 def install(module, installation):
-    """Install the program with the files and links of the task."""
+    """Install what the task asks for, and have the helper run it if that is asked for too.
+
+    Both in one go: no time passes in which the host has a new program that nobody has seen run.
+    """
+    quirks = quirk_files(module.params["quirks"])
+    python_version, missing = ask_python(module)
+    facts = {"python_version": python_version, "missing": missing}
+    if missing:
+        return [], facts
+    installed = write_files(module, installation, quirks)
+    if module.params["state"] == "present":
+        return installed.changes, {**facts, "restart_due": installed.restart_due}
+    changes, restarted = start(module, installation, installed)
+    return [*installed.changes, *changes], {**facts, "restarted": restarted}
+
+
+def write_files(module, installation, quirks):
+    """Write the program with the files and links of the task."""
     from ansible_collections.vfio.power.plugins.module_utils._files import File, Link
     from ansible_collections.vfio.power.plugins.module_utils._installation import Wanted
     from ansible_collections.vfio.power.plugins.module_utils._program import (
@@ -301,8 +315,6 @@ def install(module, installation):
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
 
-    quirks = quirk_files(module.params["quirks"])
-    python_version, missing = ask_python(module)
     program = {path: File(path, text) for path, text in program_files().items()}
     for name, text in start_scripts(module.params["python"]).items():
         program[name] = File(name, text, 0o755)
@@ -314,34 +326,38 @@ def install(module, installation):
         [Link(link["path"], link["target"]) for link in module.params["links"]],
         restart_for=[QUIRKS, *(file["path"] for file in files if file["restart"])],
     )
-    changes, restart_due = installation.install(wanted, write=not module.check_mode)
+    installed = installation.install(wanted, write=not module.check_mode)
     if not module.check_mode:
-        if changes:
+        if installed.changes:
             compile_program(module, VERSION)
         bring_catalog_up_to_date(module)
-    facts = {"restart_due": restart_due, "python_version": python_version, "missing": missing}
-    return changes, facts
+    return installed
 
 
-def start(module, installation):
+def start(module, installation, installed):
     """Have the helper run what is installed, or put back what was there before and fail."""
     from ansible_collections.vfio.power.plugins.module_utils._service import Service
     from ansible_collections.vfio.power.plugins.module_utils._upgrade import DidNotComeUp, Upgrade
 
-    if module.params["root"] != "/":
-        module.fail_json(
-            msg=f"root: {module.params['root']} is not the root of the running host, so the helper"
-            " in it cannot be started. Leave root out, or enable the helper by its links alone."
-        )
-    # A connection that is lost must not end it half way.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     service = Service(module.run_command)
+    if module.check_mode and installed.changes:
+        return [], installed.restart_due or not service.active
     upgrade = Upgrade(installation, service, lambda version: make_ready(module, version))
     try:
         started = upgrade.bring_up(write=not module.check_mode)
     except DidNotComeUp as error:
         module.fail_json(msg=str(error), journal=error.journal, put_back=error.put_back)
-    return started.changes, {"restarted": started.restarted}
+    return started.changes, started.restarted
+
+
+def see_that_it_can_start(module):
+    """Refuse a root that is not the host's, and let no lost connection end it half way."""
+    if module.params["root"] != "/":
+        module.fail_json(
+            msg=f"root: {module.params['root']} is not the root of the running host, so the helper"
+            " in it cannot be started. Leave root out, or enable the helper by its links alone."
+        )
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def make_ready(module, version):
@@ -458,9 +474,9 @@ def main() -> None:
             changes = installation.uninstall(module.params["also_remove"], write=write)
             if write:
                 bring_catalog_up_to_date(module)
-        elif module.params["state"] == "started":
-            changes, facts = start(module, installation)
         else:
+            if module.params["state"] == "started":
+                see_that_it_can_start(module)
             changes, facts = install(module, installation)
     except InputError as error:
         problems = [problem._asdict() for problem in error.problems]
