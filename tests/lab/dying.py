@@ -79,6 +79,7 @@ def kills(host: ManagedHost, times: int) -> None:
     about = f"seed {seed}: {told.stdout}"
     assert found["rounds"] == times, about
     assert found["restarts"] == times, about
+    assert all(found["hit"].values()), about
     assert found["moved"] == [], about
     assert found["not_reached"] == [], about
     assert found["miscounted"] == [], about

@@ -7,7 +7,8 @@ Arguments: how many times, a seed, and the addresses. In each round some of the 
 another mode, the helper is killed in the middle of it, and comes back by itself. Then the
 declared state has to be reached, and no device whose mode stayed may have been woken. In the
 first round, and now and then, somebody reads devices while nobody is there to see it: that has
-to be counted.
+to be counted. Every fifth kill is not at random: it waits until the helper has written down that
+it is about to open a device, to enter, to exit, or to let go, each in its turn.
 Prints one line of JSON with what was found; everything is asked of the kernel but the wish.
 """
 
@@ -31,6 +32,15 @@ MODES = ("entry", "entry-with-wakeup", "none", "awake")
 ASLEEP = {"entry", "entry-with-wakeup"}
 PATIENCE = 60.0
 REENTRY = {"delay": 0.2, "max_per_hour": 36000, "burst": 1000}
+AIMS = {
+    "taking": ("none", "entry"),
+    "entering": ("awake", "entry"),
+    "exiting": ("entry", "awake"),
+    "letting-go": ("entry", "none"),
+}
+"""What the helper is about to do with a device, and the change of mode that has it do so."""
+AIMED = 5
+RECORDS = "/run/vfio-power/holds"
 LONG = 6.0
 """Seconds. Devices that are woken from shorter sleeps all the time would be in a storm."""
 
@@ -132,16 +142,51 @@ def look() -> tuple[dict[str, int], set[str]]:
     return counted, {it["address"] for it in devices if it["engaged"] == "entry-with-wakeup"}
 
 
-def kill(after: float, strangers: list[str]) -> None:
-    """Kill the helper after some seconds, and read devices before there is another one."""
-    time.sleep(after)
+def states() -> set[str]:
+    """Return how devices stand by what the helper wrote down last."""
+    found = set()
+    for name in os.listdir(RECORDS):
+        try:
+            with open(f"{RECORDS}/{name}", encoding="ascii") as file:
+                found.add(json.load(file)["state"])
+        except FileNotFoundError:
+            continue  # it was replaced, or let go
+    return found
+
+
+def moment(aim: str, dice: random.Random) -> None:
+    """Wait for the time to kill the helper."""
+    if not aim:
+        time.sleep(dice.uniform(0, 2.0))
+    deadline = time.monotonic() + 2.0
+    while aim and aim not in states() and time.monotonic() < deadline:
+        pass
+
+
+def kill(aim: str, dice: random.Random, strangers: list[str]) -> set[str]:
+    """Kill the helper, and read devices before there is another one; return what it was at."""
     while not (pid := show("MainPID")):
         time.sleep(0.05)
+    moment(aim, dice)
     os.kill(pid, signal.SIGKILL)
+    was_at = states()
     for address in strangers:
         touch(address)
     while show("MainPID") in (0, pid):
         time.sleep(0.05)
+    return was_at
+
+
+def aim_at(turn: int, modes: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Choose what to hit, and bring a device to the mode that it is changed from."""
+    aim = list(AIMS)[turn // AIMED % len(AIMS)]
+    address = sorted(modes)[0]
+    before, after = AIMS[aim]
+    if modes[address] != before:
+        modes[address] = before
+        declare(modes)
+        wait_until(modes)
+    return aim, {**modes, address: after}
 
 
 def main() -> None:
@@ -149,23 +194,40 @@ def main() -> None:
     dice = random.Random(seed)
     modes = dict.fromkeys(addresses, "entry-with-wakeup")
     declare(modes)
-    found = {"rounds": 0, "strangers": 0, "moved": [], "not_reached": [], "miscounted": []}
+    found = {
+        "rounds": 0,
+        "hit": dict.fromkeys(AIMS, 0),
+        "strangers": 0,
+        "moved": [],
+        "not_reached": [],
+        "miscounted": [],
+    }
     wait_until(modes)
     found["footprint_before"] = footprint()
     restarts = show("NRestarts")
     counted, armed = look()
     since = dict.fromkeys(addresses, -LONG)  # in its mode, and not woken
     for turn in range(times):
-        some = dice.sample(addresses, dice.randrange(1, len(addresses)))
-        staying = set(some if turn else addresses)
-        wanted = {it: modes[it] if it in staying else dice.choice(MODES) for it in addresses}
+        if turn % AIMED == 1:
+            earlier = dict(modes)
+            aim, wanted = aim_at(turn, modes)
+            since |= {it: time.monotonic() for it in addresses if modes[it] != earlier[it]}
+            counted, armed = look()
+        else:
+            some = dice.sample(addresses, dice.randrange(1, len(addresses)))
+            some = some if turn else addresses
+            aim = ""
+            wanted = {it: modes[it] if it in some else dice.choice(MODES) for it in addresses}
+        staying = {it for it in addresses if wanted[it] == modes[it]}
         rested = [it for it in sorted(staying) if time.monotonic() - since[it] > LONG]
         strangers = [it for it in rested if it in armed and wakes_when_read(it)]
         before = {it: attribute(it, "power/runtime_active_time") for it in staying}
         declaring = threading.Thread(target=declare, args=[wanted])
         declaring.start()
-        kill(dice.uniform(0, 2.0), strangers)
+        was_at = kill(aim, dice, strangers)
         declaring.join()
+        for state in was_at & AIMS.keys():
+            found["hit"][state] += 1
         since |= {it: time.monotonic() for it in addresses if modes[it] != wanted[it]}
         since |= {it: time.monotonic() for it in strangers}
         modes = wanted
