@@ -101,6 +101,7 @@ class Simulated(Helper):
     def __init__(self, host: FakeHost, folder: Path, **settings: float) -> None:
         super().__init__(host, folder, **settings)
         self.clock = StoodStill()  # type: ignore[assignment]
+        self.set_ahead = 0.0  # seconds by which somebody has set the clock of people
         self.unexpected: list[BaseException] = []
         self._counters: list[OwnedFd] = []  # what a process has open besides nodes
         self._patches = ExitStack()
@@ -108,7 +109,7 @@ class Simulated(Helper):
             (daemon, "Workers", Bench),
             (daemon, "tell", lambda *_told: None),
             (daemon, "tell_failure", self.unexpected.append),
-            (daemon.Around, "clock", lambda _around: EPOCH + self.clock()),
+            (daemon.Around, "clock", lambda _around: EPOCH + self.set_ahead + self.clock()),
             (grips, "eventfd", self._eventfd),
             (grips, "_UNSEEN", 0.0),
             (self.store, "hand_over", partial(self._handed_over, self.store.hand_over)),

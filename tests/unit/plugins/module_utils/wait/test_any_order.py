@@ -190,6 +190,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.helper.clock.ahead += seconds
         self.helper.proceed()
 
+    @rule(seconds=st.sampled_from([-864000.0, -3600.0, -1.0, 1.0, 3600.0, 864000.0]))
+    def somebody_sets_the_clock(self, seconds: float) -> None:
+        self.helper.set_ahead += seconds
+        self.helper.proceed()
+
     @rule(turn=st.integers(0, 3))
     def a_job_ends(self, turn: int) -> None:
         self.helper.work(turn)

@@ -87,11 +87,14 @@ TAKING: dict[Operation, Told] = {
         "EPERM": ("busy", "a device of its IOMMU group"),
         "EINVAL": ("kernel-refused", "a device of its IOMMU group"),
         "EBADFD": ("kernel-refused", "fault of the helper"),
+        "EFAULT": ("kernel-refused", "fault of the helper"),
+        "ENOTTY": ("kernel-refused", "kernel"),
     },
     IOMMU: {
         "ENODEV": ("kernel-refused", "TYPE1v2"),
         "EPERM": ("kernel-refused", "remap interrupts"),
         "EINVAL": ("kernel-refused", "kernel"),
+        "ENOTTY": ("kernel-refused", "kernel"),
     },
     OPEN: {
         "EINVAL": ("kernel-refused", "runtime_status"),
@@ -100,6 +103,8 @@ TAKING: dict[Operation, Told] = {
         "EIO": ("kernel-refused", "did not power up"),
         "EACCES": ("kernel-refused", "runtime_status"),
         "EAGAIN": ("kernel-refused", "try again later"),
+        "EFAULT": ("kernel-refused", "fault of the helper"),
+        "ENOTTY": ("kernel-refused", "kernel"),
     },
     IOMMUFD: {
         "EACCES": ("node-denied", "ls -l"),
@@ -121,6 +126,8 @@ TAKING: dict[Operation, Told] = {
         "ENODEV": ("kernel-refused", "did not power up"),
         "EBADFD": ("kernel-refused", "fault of the helper"),
         "EAGAIN": ("kernel-refused", "try again later"),
+        "EFAULT": ("kernel-refused", "fault of the helper"),
+        "ENOTTY": ("kernel-refused", "kernel"),
     },
     REQUESTS: {
         "EIO": ("kernel-refused", "could not be resumed"),
@@ -128,10 +135,13 @@ TAKING: dict[Operation, Told] = {
         "ENOTTY": ("kernel-refused", "another VFIO driver"),
         "ENODEV": ("kernel-refused", "has gone"),
         "EFAULT": ("kernel-refused", "fault of the helper"),
+        "EBADF": ("kernel-refused", "fault of the helper"),
     },
     ERRORS: {
         "EIO": ("kernel-refused", "could not be resumed"),
         "ENODEV": ("kernel-refused", "has gone"),
+        "EFAULT": ("kernel-refused", "fault of the helper"),
+        "EBADF": ("kernel-refused", "fault of the helper"),
     },
 }
 """What is told of each refusal while a device is taken: the code, and a piece of the next step.

@@ -107,10 +107,9 @@ def test_hostile_clients_change_nothing_and_delay_nobody(folder: Path) -> None:
         before, list_before = helper.footprint(), helper.client.call("List")
         deaf = opened.enter_context(connect(path))
         deaf.sendall(call("Monitor", {}, more=True))
+        watcher = opened.enter_context(Watcher(helper.client))
         for _turn in range(SILENT):
             opened.enter_context(connect(path))
-        # From here on: who connects and is slow to ask looks like one of the silent.
-        watcher = opened.enter_context(Watcher(helper.client))
         unfinished = [opened.enter_context(connect(path)) for _turn in range(HALF_SENT)]
         for client in unfinished:
             client.sendall(call("List", {})[:20])
