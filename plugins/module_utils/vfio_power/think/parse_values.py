@@ -23,6 +23,9 @@ Choice = TypeVar("Choice", bound=Enum)
 MOST_SECONDS = 86400.0
 """Longer than anything here takes, and short enough for every clock of the system."""
 
+MOST_LETTERS = 256
+"""Of a name, a reason or a property: enough for whoever writes one by hand."""
+
 _WHOLE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?", re.ASCII)
 _SPOKEN = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -76,6 +79,9 @@ def read_text(value: object, place: str, problems: Problems) -> Optional[str]:
         problems.append(
             Problem(place, f"{shown(value)} is empty, or has blanks at an end or invisible letters")
         )
+    elif len(value) > MOST_LETTERS:
+        problem = f"{shown(value)} has {len(value)} letters; {MOST_LETTERS} are the most"
+        problems.append(Problem(place, problem))
     else:
         return str(value)
     return None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple, Optional
 
+from .parse_values import MOST_LETTERS
 from .strict_json import OURS, Bounds, NotStrict, read
 
 Message = dict[str, Any]
@@ -24,7 +25,7 @@ class Limits(NamedTuple):
     bounds: Bounds
 
 
-REQUEST = Limits(1 << 20, Bounds(values=1 << 15, text=4096))
+REQUEST = Limits(1 << 20, Bounds(values=1 << 15, text=MOST_LETTERS))
 REPLY = Limits(1 << 24, OURS)
 
 

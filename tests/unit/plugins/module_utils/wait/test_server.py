@@ -147,7 +147,7 @@ MALFORMED = {
     "a little too deep": b'{"method": "a.b", "x": ' + b"[" * 17 + b"1" + b"]" * 17 + b"}\0",
     "much too deep": b"[" * 900_000 + b"\0",
     "deep and never closed": b'{"x":' * 200_000 + b"\0",
-    "a very long text": b'{"method": "a.b", "parameters": {"x": "' + b"x" * 5000 + b'"}}\0',
+    "a very long text": b'{"method": "a.b", "parameters": {"x": "' + b"x" * 257 + b'"}}\0',
     "more than anybody declares": b'{"method": "a.b", "x": [' + b"0," * 40_000 + b"0]}\0",
 }
 
@@ -182,7 +182,7 @@ def test_a_huge_message_is_cut_off(serving: Serving, end: bytes) -> None:
 
 
 def test_a_message_of_nearly_a_mebibyte_is_taken(serving: Serving) -> None:
-    texts = ["x" * 4000] * 250
+    texts = ["x" * 256] * 4000
     assert serving.client.call("Echo", {"texts": texts}) == {"texts": texts}
 
 
@@ -227,6 +227,31 @@ def test_a_client_may_think_between_its_calls(
         assert next(answers) == {"parameters": {"number": 2}}
 
 
+def test_a_client_that_asks_for_nothing_more_is_parted_from(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "TIME_TO_ASK", 0.3)
+    with serving.connect() as silent, serving.connect() as client:
+        answers, ends = replies(client), time.monotonic() + 0.6
+        while time.monotonic() < ends:  # it goes on asking, and is answered
+            client.sendall(request("Echo", number=1))
+            assert next(answers) == {"parameters": {"number": 1}}
+        assert silent.recv(1) == b""
+        assert client.recv(1) == b""
+    assert still_answers(serving)
+
+
+def test_a_client_that_is_not_answered_yet_may_be_silent(
+    serving: Serving, methods: Methods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "TIME_TO_ASK", 0.05)
+    with serving.connect() as client:
+        client.sendall(request("Keep"))
+        assert not threading.Event().wait(0.2)
+        (waiting,) = serving.server._connections
+        assert not waiting.idle
+
+
 def test_a_client_that_never_reads_is_parted_from_and_delays_nobody(serving: Serving) -> None:
     with serving.connect() as client:
         client.sendall(request("Flood", more=True))
@@ -241,6 +266,6 @@ def test_a_client_that_asks_on_and_on_without_reading_is_bounded(
     with serving.connect() as client:
         client.sendall(request("Keep"))
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            client.sendall(request("Echo", text="x" * 65536) * 200)
+            client.sendall(request("Echo", text=["x" * 256] * 256) * 200)
     wait_until(lambda: methods.left)
     assert still_answers(serving)

@@ -145,7 +145,7 @@ def test_one_who_takes_no_answer_is_parted_from_in_time(
 ) -> None:
     monkeypatch.setattr(connection, "TIME_TO_READ", 0.1)
     with serving.connect() as client:
-        client.sendall(request("Echo", text=["x" * 4000] * 200))  # more than the socket keeps
+        client.sendall(request("Echo", text=["x" * 250] * 3200))  # more than the socket keeps
         wait_until(lambda: not serving.server._connections)
     assert still_answers(serving)
 
@@ -154,7 +154,7 @@ def test_one_who_was_refused_is_not_listened_to_any_more(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "TIME_TO_READ", 0.3)
-    answer = request("Echo", text=["x" * 4000] * 200)  # more than the socket keeps
+    answer = request("Echo", text=["x" * 250] * 3200)  # more than the socket keeps
     with serving.connect() as client:
         client.sendall(answer)
         wait_until(lambda: [it for it in list(serving.server._connections) if it._outbox])
