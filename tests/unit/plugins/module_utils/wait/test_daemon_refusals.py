@@ -351,6 +351,10 @@ def test_a_call_that_hangs_is_told_and_delays_nobody(
     assert running is not None
     assert running.call == ("open" if operation in TAKING else mode)
     helper.pass_time_while_blocked(deadline_of(running.call))
+    lasting = helper.device(pair.nic.address).running
+    assert lasting is not None
+    assert lasting.call == running.call
+    assert (lasting.seconds or 0) > deadline_of(running.call), "this is what drift calls stuck"
     assert helper.client.call("GetStatus")["stuck"] == 1
     helper.client.call("Reclaim", {"addresses": [str(pair.other.address)]})
     releasing = Asking(lambda: helper.release(pair.nic.address, "guest"))
