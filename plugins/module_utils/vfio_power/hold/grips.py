@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 
 from ..think.keepsakes import COUNTERS, DEVICE, SHARED, Keepsake, whole
-from ..touch.backends import Group, Iommufd, WayIn, group_is_busy
+from ..touch.backends import CdevOf, Group, Iommufd, WayIn, group_is_busy
 from ..touch.device import Device
 from ..touch.eventfd import eventfd
 from ..touch.kernel import Kernel, Node
@@ -48,8 +48,11 @@ class _Shared:
 class Grips:
     """Opens devices by whichever way the kernel offers, cdev before group."""
 
-    def __init__(self, kernel: Kernel, store: DescriptorStore, dev: str = "/dev") -> None:
+    def __init__(
+        self, kernel: Kernel, store: DescriptorStore, cdev_of: CdevOf, dev: str = "/dev"
+    ) -> None:
         self._kernel = kernel
+        self._cdev_of = cdev_of
         self._store = store
         self._dev = dev
         self._shared: dict[int, _Shared] = {}
@@ -168,7 +171,7 @@ class Grips:
     def _open(self, way_in: WayIn, facts: Facts) -> Device:
         if isinstance(way_in, Group):
             return way_in.device(facts.address)
-        return way_in.device(facts.address, facts.cdev or "")
+        return way_in.device(facts.address, self._cdev_of)
 
 
 def _named(grip: Grip) -> dict[str, OwnedFd]:

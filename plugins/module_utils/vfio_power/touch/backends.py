@@ -13,7 +13,7 @@ import ctypes
 import errno
 import time
 from contextlib import ExitStack
-from typing import Union
+from typing import Callable, Optional, Union
 
 from ..uapi import vfio
 from ..words.address import PciAddress
@@ -21,6 +21,7 @@ from ..words.errors import VfioPowerError
 from .device import Device
 from .kernel import Kernel, Node, telling
 
+_LOOK_AGAIN = "It was bound anew or plugged in anew meanwhile: look at it again"
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # seconds; a reset takes 0.1 and more
 
 
@@ -82,6 +83,14 @@ class GroupNotViable(VfioPowerError):
     """A device of the IOMMU group is used by a host driver."""
 
 
+class NodeOfAnother(VfioPowerError):
+    """A node that was opened is not the device's own."""
+
+
+CdevOf = Callable[[PciAddress], Optional[str]]
+"""Returns the name of a device's own node ("vfio3"), or None."""
+
+
 class Iommufd:
     """The way in by /dev/iommu and the device's own node. Bind alone: nothing is mapped."""
 
@@ -98,13 +107,22 @@ class Iommufd:
         with telling("open /dev/iommu", "this host"):
             return cls(kernel, Node(kernel, kernel.open(f"{dev}/iommu")), dev)
 
-    def device(self, address: PciAddress, cdev: str) -> Device:
-        """Open the device behind the node ``cdev`` ("vfio3") and bind it; this resets it."""
+    def device(self, address: PciAddress, cdev_of: CdevOf) -> Device:
+        """Open the device's node and bind it; this resets it.
+
+        Nothing happens to a device whose node is only open. So whose it is, by sysfs, is asked
+        again then: a card that came meanwhile may have the name of one that went.
+        """
+        cdev = cdev_of(address)
+        if cdev is None:
+            raise NodeOfAnother(f"{address}: has no node of its own any more", _LOOK_AGAIN)
         with ExitStack() as opening:
             with telling("open the node", str(address)):
                 path = f"{self._dev}/vfio/devices/{cdev}"
                 fd = Node(self._kernel, self._kernel.open(path))
             opening.callback(fd.close)
+            if cdev_of(address) != cdev:
+                raise NodeOfAnother(f"{address}: {cdev} is not its node any more", _LOOK_AGAIN)
             bind = vfio.vfio_device_bind_iommufd(
                 argsz=ctypes.sizeof(vfio.vfio_device_bind_iommufd),
                 iommufd=self.node.fileno(),

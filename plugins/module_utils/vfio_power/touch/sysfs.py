@@ -56,6 +56,10 @@ class Sysfs:
             return None
         return self._facts(address, self.slots() if slot else {})
 
+    def cdev(self, address: PciAddress) -> Optional[str]:
+        """Return the name of the device's own node ("vfio3"), or None."""
+        return _cdev(f"{self._path(address)}/vfio-dev")
+
     def power(self, address: PciAddress) -> Optional[Power]:
         """Return what a device does at this moment, or None where it is not there."""
         path = self._path(address)

@@ -93,7 +93,7 @@ class Daemon:
         self.workers = Workers(self.loop, settings.workers)
         self.clerk = Workers(self.loop, 1)  # for the table; devices may keep all others
         self._system_sleep = SystemSleep(clock, uptime)
-        self._grips = Grips(kernel, store, dev)
+        self._grips = Grips(kernel, store, sysfs.cdev, dev)
         self._kept = list(kept)
         around = Around(self.loop, self.workers, uptime, chance)
         desk = Around(self.loop, self.clerk, uptime, chance)

@@ -122,9 +122,7 @@ def open_by(way: Way, ground: Ground, name: str) -> Device:
     """Open the device."""
     if isinstance(way, Group):
         return way.device(ground.address(name))
-    cdev = facts(ground, name).cdev
-    assert cdev is not None
-    return way.device(ground.address(name), cdev)
+    return way.device(ground.address(name), ground.sysfs.cdev)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.backen
     Group,
     GroupNotViable,
     Iommufd,
+    NodeOfAnother,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.eventfd import (
     drain,
@@ -103,6 +104,20 @@ def test_a_group_in_use_cannot_be_had_by_its_device_node(ground: Ground) -> None
         open_by(way, ground, COLD)
     way.close()
     group.close()
+
+
+@only("cdev")
+def test_a_node_that_another_device_has_by_now_is_not_bound(ground: Ground) -> None:
+    """A card went, and another one has its name: by the old one the new one is opened."""
+    before = [facts(ground, name).cdev for name in (COLD, TWIN)]
+    answers = [before[1], before[0]]
+    way = Iommufd.open(ground.kernel, ground.dev)
+    with pytest.raises(NodeOfAnother, match=f"{before[1]} is not its node any more"):
+        way.device(ground.address(COLD), lambda _address: answers.pop(0))
+    with pytest.raises(NodeOfAnother, match="has no node of its own"):
+        way.device(ground.address(COLD), lambda _address: None)
+    open_by(way, ground, TWIN).close()  # nobody has it
+    way.close()
 
 
 @only("group")

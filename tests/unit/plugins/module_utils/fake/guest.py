@@ -33,7 +33,7 @@ class Guest:
                 if device.cdev:
                     iommufd = Iommufd.open(kernel, host.dev)
                     opening.callback(iommufd.close)
-                    opening.callback(iommufd.device(device.address, device.cdev).close)
+                    opening.callback(iommufd.device(device.address, lambda _own: device.cdev).close)
                 else:
                     group = Group.open(device.group, kernel, host.dev)
                     opening.callback(group.close)

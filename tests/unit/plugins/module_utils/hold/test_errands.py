@@ -47,7 +47,7 @@ class Worker:
         self.store = FakeFdStore(host.kernel)
         self.files = MarkFiles(str(folder), str(folder))
         self.marks = Marks(cast(Surroundings, None), self.files, "boot")
-        grips_of = Grips(host.kernel, self.store, host.dev)
+        grips_of = Grips(host.kernel, self.store, host.sysfs.cdev, host.dev)
         self.errands = Errands(host.sysfs, grips_of, self.marks, host.dev)
 
     def run(self, action: Action, device: FakeDevice, grip: Grip | None = None) -> Grip | None:
