@@ -137,6 +137,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         drift_power,
         entries,
         exposition,
+        fields,
         interface,
         keepsakes,
         merge,
@@ -175,6 +176,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         why as think_why,
     )
     from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import (
+        attributes,
         backends,
         chronicles,
         client,
@@ -335,6 +337,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         drift_power,
         entries,
         exposition,
+        fields,
         think_host_policy,
         interface,
         keepsakes,
@@ -367,6 +370,7 @@ def travels_along() -> tuple[ModuleType, ...]:
         why_not_deeper,
         wire,
         witness,
+        attributes,
         backends,
         chronicles,
         client,

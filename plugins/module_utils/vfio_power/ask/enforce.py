@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Callable, NamedTuple
 
+from ..think.fields import Fields
 from ..think.host_policy import Outlook, Write, outlook
 from ..think.policy import State
-from ..think.wire import Fields, report_from_json
+from ..think.wire import report_from_json
 from ..touch.host_policy import PolicyFiles, Remembered, write_knob
 from ..touch.sysfs import Sysfs
 from ..touch.view import HostView

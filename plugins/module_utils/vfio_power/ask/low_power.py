@@ -15,13 +15,14 @@ from typing import Optional
 
 from ..think.documents import declaration_document
 from ..think.drift import ABSENT, STOPPED
+from ..think.fields import Fields
 from ..think.host_policy import Outlook
 from ..think.merge import merge
 from ..think.parse import Request, parse_request
 from ..think.plan import Step, plan
 from ..think.quirks import conflicts
 from ..think.resolve import clashes
-from ..think.wire import Fields, report_from_json
+from ..think.wire import report_from_json
 from ..touch.client import Client
 from ..touch.look import SETTLE
 from ..touch.view import HostView

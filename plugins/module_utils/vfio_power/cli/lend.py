@@ -9,7 +9,8 @@ from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from typing import Optional
 
-from ..think.wire import Fields, report_from_json, report_to_json
+from ..think.fields import Fields
+from ..think.wire import report_from_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import VfioPowerError
 from ..words.mode import Mode

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from ..think.wire import Fields, report_from_json, report_to_json
+from ..think.fields import Fields
+from ..think.wire import report_from_json, report_to_json
 from ..words.mode import Mode
 from ..words.report import HoldReport
 from .lend import not_taken

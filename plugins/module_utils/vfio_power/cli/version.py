@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from ..think.wire import Fields
+from ..think.fields import Fields
 from ..words.errors import HelperUnreachable
 from ..words.version import API_REVISION, VERSION
 from .stage import DONE, REFUSED, UNREACHABLE, Stage

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..think.chronicle import Chronicle, Counted
 from ..think.documents import identity_document, parse_identity
-from ..think.wire import Fields, history_from_json, history_to_json, wakes_from_json
+from ..think.fields import Fields
+from ..think.wire import history_from_json, history_to_json, wakes_from_json
 from ..words.history import History
 from ..words.report import Wakes
 from .files import Folder

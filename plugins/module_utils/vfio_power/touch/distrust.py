@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import NamedTuple, Optional
 
 from ..think.documents import identity_document, parse_identity
-from ..think.wire import Fields, quarantined_from_json
+from ..think.fields import Fields
+from ..think.wire import quarantined_from_json
 from ..words.address import PciAddress
 from ..words.facts import Identity
 from ..words.report import Quarantined

@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..think.fields import Fields
 from ..think.strict_json import read
-from ..think.wire import Fields
 from ..words.address import PciAddress
 from ..words.errors import InputError
 

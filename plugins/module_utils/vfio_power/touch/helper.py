@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from ..think.drift import ABSENT, DOWN, RUNNING, STOPPED
-from ..think.wire import Fields, report_from_json
+from ..think.fields import Fields
+from ..think.wire import report_from_json
 from ..words.address import PciAddress
 from ..words.errors import VfioPowerError
 from ..words.report import HoldReport

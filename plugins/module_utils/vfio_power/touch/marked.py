@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple, Optional
 
 from ..think.documents import identity_document, parse_identity
-from ..think.wire import Fields
+from ..think.fields import Fields
 from ..words.address import PciAddress
 from ..words.facts import Identity
 from .files import Folder

@@ -13,10 +13,11 @@ import json
 import os
 from typing import NamedTuple, Optional
 
+from ..think.fields import Fields
 from ..think.policy import State
 from ..think.reentry import Breaker, Memory, Span
 from ..think.strict_json import read
-from ..think.wire import Fields, failure_from_json, wakes_from_json
+from ..think.wire import failure_from_json, wakes_from_json
 from ..words.address import PciAddress
 from ..words.errors import InputError
 from ..words.report import Failure, Wakes

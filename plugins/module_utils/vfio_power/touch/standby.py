@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Optional
 
-from ..think.wire import Fields
+from ..think.fields import Fields
 from .files import Folder
 from .sealed import SealedFile
 

@@ -21,8 +21,16 @@ from ..words.address import PciAddress
 from ..words.allowance import D3COLD, RUNTIME_PM, HostPolicy
 from ..words.facts import Facts, HostFacts, Identity, Power
 from ..words.why import Bounds
+from .attributes import (
+    is_readable,
+    names_in,
+    number_of,
+    optional_number,
+    switch_of,
+    target_of,
+    text_of,
+)
 
-PAGE = 4096  # bytes
 HEADER = 64  # bytes; not one word of it alone: a healthy VF has all ones for its IDs
 _ID, _BYTE = "0000([0-9a-f]{4})", "([0-9a-f]{2})"
 _MODALIAS = re.compile(f"pci:v{_ID}d{_ID}sv{_ID}sd{_ID}bc{_BYTE}sc{_BYTE}i{_BYTE}")
@@ -66,11 +74,11 @@ class Sysfs:
         if not os.path.isdir(path):
             return None
         return Power(
-            power_state=_text(f"{path}/power_state", "unknown"),
-            runtime_status=_text(f"{path}/power/runtime_status", "unknown"),
-            control=_text(f"{path}/power/control", "unknown"),
-            active_ms=_number(f"{path}/power/runtime_active_time", 0),
-            suspended_ms=_number(f"{path}/power/runtime_suspended_time", 0),
+            power_state=text_of(f"{path}/power_state", "unknown"),
+            runtime_status=text_of(f"{path}/power/runtime_status", "unknown"),
+            control=text_of(f"{path}/power/control", "unknown"),
+            active_ms=number_of(f"{path}/power/runtime_active_time", 0),
+            suspended_ms=number_of(f"{path}/power/runtime_suspended_time", 0),
         )
 
     def answers(self, address: PciAddress) -> bool:
@@ -86,14 +94,14 @@ class Sysfs:
 
     def d3cold_allowed(self, address: PciAddress) -> Optional[bool]:
         """Tell whether the kernel may choose D3cold for a device; None where nobody says so."""
-        return _switch(f"{self._path(address)}/d3cold_allowed")
+        return switch_of(f"{self._path(address)}/d3cold_allowed")
 
     def policy(self, address: PciAddress) -> HostPolicy:
         """Return what the host allows a device, as it reads now."""
         path = self._path(address)
         return HostPolicy(
-            RUNTIME_PM.meaning(_text(f"{path}/{RUNTIME_PM.attribute}")),
-            D3COLD.meaning(_text(f"{path}/{D3COLD.attribute}")),
+            RUNTIME_PM.meaning(text_of(f"{path}/{RUNTIME_PM.attribute}")),
+            D3COLD.meaning(text_of(f"{path}/{D3COLD.attribute}")),
         )
 
     def ports(self, address: PciAddress) -> tuple[PciAddress, ...]:
@@ -103,14 +111,14 @@ class Sysfs:
     def bounds(self, address: PciAddress, slot: Optional[str] = None) -> Bounds:
         """Return what bounds a device's sleep; ``slot`` is the label of the slot below a port."""
         path = self._path(address)
-        names = _names(path)
+        names = names_in(path)
         return Bounds(
             d3cold_allowed=self.d3cold_allowed(address),
             switched=os.path.isdir(f"{path}/firmware_node/power_resources_D3hot"),
-            may_sleep=_readable(f"{path}/power/autosuspend_delay_ms"),
+            may_sleep=is_readable(f"{path}/power/autosuspend_delay_ms"),
             hotplug=self._takes_cards(slot) or any(map(_HOTPLUG_SERVICE.fullmatch, names)),
             virtual_functions=sum(name.startswith("virtfn") for name in names),
-            usage=_optional(f"{path}/power/runtime_usage"),
+            usage=optional_number(f"{path}/power/runtime_usage"),
         )
 
     def _takes_cards(self, slot: Optional[str]) -> bool:
@@ -123,23 +131,23 @@ class Sysfs:
         return HostFacts(
             kernel=os.uname().release,
             vfio=iommu or os.path.exists(f"{self._dev}/vfio/vfio"),
-            iommu=bool(_names(f"{self._root}/kernel/iommu_groups")),
+            iommu=bool(names_in(f"{self._root}/kernel/iommu_groups")),
             iommufd=iommu and os.path.isdir(f"{self._dev}/vfio/devices"),
-            disable_idle_d3=_switch(f"{self._root}/module/vfio_pci/parameters/disable_idle_d3"),
+            disable_idle_d3=switch_of(f"{self._root}/module/vfio_pci/parameters/disable_idle_d3"),
         )
 
     def slots(self) -> Mapping[tuple[int, int, int], str]:
         """Return the physical slot labels by domain, bus and device."""
         folder = f"{self._root}/bus/pci/slots"
         labels = {}
-        for label in _names(folder):
-            place = _parsed(_text(f"{folder}/{label}/address") + ".0")
+        for label in names_in(folder):
+            place = _parsed(text_of(f"{folder}/{label}/address") + ".0")
             if place is not None:
                 labels[place[:3]] = label
         return labels
 
     def _addresses(self) -> list[PciAddress]:
-        return sorted(_addresses_of(_names(f"{self._root}/bus/pci/devices")))
+        return sorted(_addresses_of(names_in(f"{self._root}/bus/pci/devices")))
 
     def _with_neighbours(self, addresses: Iterable[PciAddress]) -> list[PciAddress]:
         found: set[PciAddress] = set()
@@ -152,7 +160,7 @@ class Sysfs:
 
     def _neighbours(self, address: PciAddress) -> set[PciAddress]:
         path = self._path(address)
-        names = _names(f"{path}/iommu_group/devices")
+        names = names_in(f"{path}/iommu_group/devices")
         ports = _ports(path)
         if ports:
             return _addresses_of(names) | set(self._below(self._path(ports[-1])))
@@ -162,7 +170,7 @@ class Sysfs:
 
     def _below(self, folder: str) -> Iterator[PciAddress]:
         """Yield what is below a port, also beyond the ports of a switch."""
-        for address in _addresses_of(_names(folder)):
+        for address in _addresses_of(names_in(folder)):
             yield address
             yield from self._below(f"{folder}/{address}")
 
@@ -176,29 +184,29 @@ class Sysfs:
         identity = _identity(path)
         if identity is None:
             return None  # it was unplugged while we looked
-        group = _target(f"{path}/iommu_group")
+        group = target_of(f"{path}/iommu_group")
         vfio = os.path.isdir(f"{path}/vfio-dev")
         ports = _ports(path)
         return Facts(
             address=address,
             identity=identity,
-            driver=_target(f"{path}/driver") or None,
+            driver=target_of(f"{path}/driver") or None,
             vfio=vfio,
             cdev=_cdev(f"{path}/vfio-dev") if vfio else None,
             iommu_group=int(group) if group.isdecimal() else None,
-            numa_node=_number(f"{path}/numa_node", -1),
+            numa_node=number_of(f"{path}/numa_node", -1),
             slot=labels.get(address[:3]),
-            boot_vga=_is_display(identity) and _text(f"{path}/boot_vga") == "1",
+            boot_vga=_is_display(identity) and text_of(f"{path}/boot_vga") == "1",
             port=ports[0] if ports else None,
             root_port=ports[-1] if ports else None,
-            reset_methods=tuple(_text(f"{path}/reset_method").split()),
+            reset_methods=tuple(text_of(f"{path}/reset_method").split()),
             bridge=_is_bridge(path, identity),
         )
 
 
 def _identity(path: str) -> Optional[Identity]:
     """Return all of an identity from one attribute; elsewhere it is spread over five."""
-    found = _MODALIAS.fullmatch(_text(f"{path}/modalias").lower())
+    found = _MODALIAS.fullmatch(text_of(f"{path}/modalias").lower())
     if found is None:
         return None
     vendor, device, subsystem_vendor, subsystem_device, *code = found.groups()
@@ -231,68 +239,10 @@ def _is_bridge(path: str, identity: Identity) -> bool:
 
 def _cdev(folder: str) -> Optional[str]:
     """Return "vfio3" where the device has a node of its own: only then it has a device number."""
-    names = _names(folder)
+    names = names_in(folder)
     if not names or not os.path.exists(f"{folder}/{names[0]}/dev"):
         return None
     return names[0]
-
-
-def _text(path: str, missing: str = "") -> str:
-    """Return an attribute, which is never longer than a page.
-
-    A look at a large host reads thousands of them, and Python's file objects cost three times
-    what the kernel's part does.
-    """
-    try:
-        attribute = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.read(attribute, PAGE).decode("ascii", "replace").strip()
-        finally:
-            os.close(attribute)
-    except OSError:
-        return missing
-
-
-def _number(path: str, missing: int) -> int:
-    try:
-        return int(_text(path))
-    except ValueError:
-        return missing
-
-
-def _optional(path: str) -> Optional[int]:
-    text = _text(path)
-    return int(text) if text.isdecimal() else None
-
-
-def _readable(path: str) -> Optional[bool]:
-    """Tell whether an attribute has a value; None where there is no such attribute.
-
-    The delay of a port is refused as long as the kernel has not decided that the port may sleep.
-    """
-    if not os.path.exists(path):
-        return None
-    return bool(_text(path))
-
-
-def _switch(path: str) -> Optional[bool]:
-    value = _text(path)
-    return value in ("Y", "1") if value else None
-
-
-def _target(path: str) -> str:
-    """Return the last name of what a link points at, or an empty string."""
-    try:
-        return os.path.basename(os.readlink(path))
-    except OSError:
-        return ""
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
 
 
 def _addresses_of(names: Iterable[str]) -> set[PciAddress]:

@@ -11,7 +11,8 @@ from typing import Callable
 
 from ..hold.asks import Ask
 from ..hold.keeper import Keeper
-from ..think.wire import Fields, report_to_json
+from ..think.fields import Fields
+from ..think.wire import report_to_json
 from ..words.address import PciAddress
 from .answers import addresses_of, refusing_bad_input
 from .connection import Call

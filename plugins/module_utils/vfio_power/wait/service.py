@@ -14,9 +14,10 @@ from typing import Any, Callable, Optional
 from ..hold.asks import Ask
 from ..hold.keeper import Keeper
 from ..hold.table import Table
+from ..think.fields import Fields
 from ..think.parse import parse_declaration
 from ..think.parse_values import MOST_SECONDS, Problems, read_seconds
-from ..think.wire import Fields, lease_to_json, report_to_json
+from ..think.wire import lease_to_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import InputError, Problem
 from ..words.version import API_REVISION, VERSION

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Callable, Optional
 
 from ..hold.keeper import Keeper
-from ..think.wire import Fields
+from ..think.fields import Fields
 from .answers import addresses_of, answer_when_settled, explain, refusing_bad_input
 from .connection import Call
 

@@ -128,7 +128,7 @@ def test_a_node_that_cannot_be_bound_is_closed(tmp_path: Path) -> None:
     host.refuse(nic.address, "open", errno.ENODEV)
     way = Iommufd.open(host.kernel, host.dev)
     with pytest.raises(KernelRefused, match="cannot bind: ENODEV"):
-        way.device(nic.address, nic.cdev)
+        way.device(nic.address, lambda _address: nic.cdev)
     way.close()
 
 
