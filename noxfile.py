@@ -249,20 +249,6 @@ for version, python in PYTHONS.items():
 # On a virtual host
 
 
-def lab_files(*names: str) -> list[str]:
-    return [f"tests/lab/test_{name}.py" for name in names]
-
-
-MAIN_JOB = lab_files(
-    *("bare_host", "main_job", "looking", "host_life", "hot_plug", "groups", "selectors"),
-    *("void_helper", "upgrade", "strangers", "sandbox", "without_trace", "debian12"),
-)
-DRIFT = lab_files(
-    *("why", "drift_codes", "who", "metrics", "pipeline", "host_policy"),
-    *("quarantine", "power_cuts"),
-)
-
-
 @nox.session(name="lab-images", python=PYTHON, tags=LAB)
 def lab_images(session: nox.Session) -> None:
     """Build what the virtual hosts boot from, as far as it is not in the cache."""
@@ -270,16 +256,14 @@ def lab_images(session: nox.Session) -> None:
         in_lab(session, "-m", "tests.lab", "build", *options)
 
 
-@nox.session(python=PYTHON)
+# In the order of tests/lab/conftest.py: one file has to be the first on its host.
+SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
+
+
+@nox.session(python=PYTHON, tags=LAB)
 def lab(session: nox.Session) -> None:
-    """All tests on virtual hosts one after the other, or those of the given words."""
-    run_lab_tests(session, *(session.posargs or ["tests/lab"]))
-
-
-@nox.session(name="lab-main-job", python=PYTHON, tags=LAB)
-def lab_main_job(session: nox.Session) -> None:
-    """The main job on virtual hosts, with the collection as it is when installed."""
-    run_lab_tests(session, *MAIN_JOB)
+    """The tests on virtual hosts, two files at a time, or those of the given words."""
+    run_lab_tests(session, *(session.posargs or SIDE_BY_SIDE))
 
 
 # With the soak: what it shows the tests of the main job see as well.
@@ -288,20 +272,6 @@ def demo(session: nox.Session) -> None:
     """The demo, which checks what it shows."""
     install(session, core(NEWEST))
     in_lab(session, "-m", "tests.lab.demo", *session.posargs)
-
-
-@nox.session(name="lab-drift", python=PYTHON, tags=["lab-drift"])
-def lab_drift(session: nox.Session) -> None:
-    """What differs on virtual hosts, why, and who woke a device; metrics; policy; quarantine."""
-    run_lab_tests(session, *DRIFT)
-
-
-# It follows the other checks in their lane, so that the lanes have about as long to go.
-@nox.session(name="lab-others", python=PYTHON, tags=["more-lab"])
-def lab_others(session: nox.Session) -> None:
-    """The other tests on virtual hosts: bad ones, images, many devices, deaths, the lab itself."""
-    everything = {str(path) for path in Path("tests/lab").glob("test_*.py")}
-    run_lab_tests(session, *sorted(everything - {*MAIN_JOB, *DRIFT}))
 
 
 @nox.session(name="soak-unit", python=PYTHON)
@@ -314,11 +284,11 @@ def soak_unit(session: nox.Session) -> None:
 @nox.session(python=PYTHON)
 def soak(session: nox.Session) -> None:
     """The long counts on virtual hosts, and variants of what the tests see once."""
-    run_lab_tests(session, *(session.posargs or ["tests/lab"]), marked="soak")
+    run_lab_tests(session, *session.posargs, marked="soak")
 
 
-def run_lab_tests(session: nox.Session, *files: str, marked: str = "not soak") -> None:
-    install(session, core(NEWEST), "pytest")
+def run_lab_tests(session: nox.Session, *words: str, marked: str = "not soak") -> None:
+    install(session, core(NEWEST), "pytest", "pytest-xdist")
     pytest = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--durations=10", "-m", marked]
     pytest += [f"--junitxml={machine.cache()}/times/{session.name}.xml"]
     with ansible.installed_collection(session, session.name) as collections:
@@ -326,7 +296,7 @@ def run_lab_tests(session: nox.Session, *files: str, marked: str = "not soak") -
             "VFIO_POWER_COLLECTIONS": str(collections),
             "VFIO_POWER_OLDEST_ANSIBLE": str(oldest_ansible(session)),
         }
-        in_lab(session, *pytest, *files, **env)
+        in_lab(session, *pytest, *words, **env)
 
 
 def oldest_ansible(session: nox.Session) -> Path:

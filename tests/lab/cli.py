@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from . import base, emulator, kernel, packages
 from .host import Lab
-from .plan import IDLE, KERNELS
+from .plan import IDLE, KERNELS, TALKATIVE
 from .progress import LabError, Progress
 from .registry import prune, running_names
 from .topology import SHAPES
@@ -108,6 +108,7 @@ def _start(options: argparse.Namespace, progress: Progress) -> None:
         idle=options.idle,
         name=options.name,
         on_vfio=cards,
+        command_line=TALKATIVE,
         accel=options.accel,
         keep=True,
         progress=progress,

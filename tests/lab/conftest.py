@@ -4,13 +4,14 @@
 """Labs and the collection as the tests find them: built, installed, and only then used.
 
 A test file says which lab it wants by LAB = {...}. Files that want the same one run one
-after the other in the same lab; there is never more than one.
+after the other in the same lab; a process of pytest never has more than one.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,14 @@ def wanted_lab(module: Any) -> dict[str, Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring the files of one lab together; inside a file nothing moves."""
-    order: dict[str, int] = {}
-    for item in items:
-        order.setdefault(str(wanted_lab(item.module)), len(order))
+    """Bring the files of one lab together; inside a file nothing moves.
+
+    The lab that most tests want is the last one: where several processes share the files, all of
+    them find some to the end.
+    """
+    wanted = [str(wanted_lab(item.module)) for item in items]
+    times = Counter(wanted)
+    order = {lab: (times[lab], place) for place, lab in enumerate(dict.fromkeys(wanted))}
     items.sort(key=lambda item: order[str(wanted_lab(item.module))])
 
 

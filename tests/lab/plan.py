@@ -24,6 +24,8 @@ COMMAND_LINE = (
 )
 # A tenth of an emulated boot is lines for the console. That a KVM works is seen by them.
 QUIET = "quiet"
+TALKATIVE = "loglevel=7 systemd.show_status=1"
+"""For a lab that people look at; it comes after the other."""
 
 
 @dataclass(frozen=True)

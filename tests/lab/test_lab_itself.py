@@ -141,6 +141,18 @@ class TestABootedLab:
         lab.power_cut()
         assert lab.ssh("cat /root/mark").stdout == "kept\n"
 
+    def test_is_listed_and_entered_by_the_command(self, lab: Lab) -> None:
+        (line,) = [it for it in command("list").splitlines() if it.startswith(lab.name)]
+        assert line.endswith(f"idle kernel-default, ssh port {lab.port}")
+        assert command("ssh", "--name", lab.name, "--", "hostname") == "lab\n"
+        assert command("enter", "--name", lab.name, given="hostname\n") == "lab\n"
+
+
+def command(*words: str, given: str = "") -> str:
+    """What the command says."""
+    lab = [str(HERE / "lab"), "--quiet", *words]
+    return subprocess.run(lab, input=given, check=True, text=True, stdout=subprocess.PIPE).stdout
+
 
 def test_by_default_unopened_cards_stay_awake() -> None:
     with Lab.start(shape="small", on_vfio=["nic"]) as awake:
@@ -148,6 +160,9 @@ def test_by_default_unopened_cards_stay_awake() -> None:
         assert parameter.strip() == "Y"
         assert power_state(awake, "nic") == "D0"
         awake.wait_for(lambda: driver(awake, "disk") == "nvme", 60, "udev finds the disk's driver")
+        command("stop", "--name", awake.name)
+        assert not awake.machine.alive()
+        assert not awake.folder.exists()
 
 
 class TestStartingAndEnding:
