@@ -222,7 +222,8 @@ def units_on_the_floor(session: nox.Session) -> None:
     install(session, "pytest-xdist", "pyyaml")
     install(session, *ignoring, core(NEWEST))
     on_hosts = [f"tests/unit/plugins/{folder}" for folder in ("module_utils", "modules")]
-    units_by_pytest(session, "--quiet", "--numprocesses", "2", *on_hosts)
+    only = ["-o", f"testpaths={' '.join(on_hosts)}"]
+    units_by_pytest(session, "--quiet", "--numprocesses", "2", *only)
 
 
 def units_between(release: str) -> Run:

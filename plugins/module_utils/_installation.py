@@ -124,10 +124,13 @@ class Installation:
         if previous is not None:
             self.install(previous, write=True)
 
-    def seen(self, *, write: bool) -> list[Change]:
-        """Note that the helper runs what is installed; what was there before is of no use now."""
+    def seen(self, *, write: bool, version: str = "") -> list[Change]:
+        """Note that the helper runs what is installed; what was there before is of no use now.
+
+        Without ``write`` tell what would be of no use beside another ``version`` than that.
+        """
         before = Manifest.load(self._manifest)
-        unneeded = [str(self._base / name) for name in self._others({self.version})]
+        unneeded = [str(self._base / name) for name in self._others({version or self.version})]
         if write:
             if before.restart:
                 before._replace(restart="").save(self._manifest)
@@ -136,6 +139,10 @@ class Installation:
         due = "a restart is due\n"
         noted = [Change(str(self._base / MANIFEST), due, "")] if before.restart else []
         return noted + [Change(path, "installed\n", "") for path in unneeded]
+
+    def is_a_note(self, path: str) -> bool:
+        """Tell what is kept about an installation from the installation itself."""
+        return path in (str(self._base / MANIFEST), str(self._base / PREVIOUS))
 
     def uninstall(self, more: Iterable[str], *, write: bool) -> list[Change]:
         """Take everything away that the manifest names, what else is said, and the program."""

@@ -40,7 +40,8 @@ options:
       - V(present) installs, V(absent) removes all that was installed.
       - V(started) installs as V(present) does. Then it starts the service where it does not run,
         restarts it where that is due, and sees that the helper of the installed version answers,
-        and holds what was held before. No device notices a restart.
+        and holds what was held before. No device notices a restart. Nothing is started where
+        something is RV(missing).
       - If that is not so, V(started) puts back what was installed before, restarts the service with
         it, and fails with the last lines of the helper's journal.
     type: str
@@ -83,7 +84,7 @@ options:
       - What devices of this host are known not to take, besides what the program knows by itself.
       - Each has C(address) or C(match), as O(vfio.power.low_power#module:devices) has them but
         without V(property), then C(quirk), which is V(no-hold), V(no-reentry) or V(no-d3cold),
-        and C(reason) and C(source), which are shown to people.
+        and C(reason) and C(source), which are shown to people, of at most 256 letters.
       - They are checked with everything that is wrong told at once, and written to
         C(/etc/vfio-power/quirks.d/50-playbook.json), for which the helper has to be restarted. An
         empty list removes that file.
@@ -143,6 +144,8 @@ EXAMPLES = r"""
     links:
       - path: /usr/local/sbin/vfio-powerctl
         target: /usr/local/lib/vfio-power/current/vfio-powerctl
+  register: helper
+  failed_when: helper is failed or helper.missing | length > 0
 
 - name: Remove it and what it stored
   vfio.power.helper_code:
@@ -338,16 +341,26 @@ def start(module, installation, installed):
     """Have the helper run what is installed, or put back what was there before and fail."""
     from ansible_collections.vfio.power.plugins.module_utils._service import Service
     from ansible_collections.vfio.power.plugins.module_utils._upgrade import DidNotComeUp, Upgrade
+    from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.version import VERSION
 
     service = Service(module.run_command)
     if module.check_mode and installed.changes:
-        return [], installed.restart_due or not service.active
+        later = installation.seen(write=False, version=VERSION)
+        return news(installation, installed, later), installed.restart_due or not service.active
     upgrade = Upgrade(installation, service, lambda version: make_ready(module, version))
     try:
         started = upgrade.bring_up(write=not module.check_mode)
     except DidNotComeUp as error:
         module.fail_json(msg=str(error), journal=error.journal, put_back=error.put_back)
-    return started.changes, started.restarted
+    return news(installation, installed, started.changes), started.restarted
+
+
+def news(installation, installed, changes):
+    """Return what changes once the helper was seen, without what this very task had to note."""
+    if not installed.changes:
+        return changes
+    told = {change.path for change in installed.changes}
+    return [it for it in changes if it.path not in told and not installation.is_a_note(it.path)]
 
 
 def see_that_it_can_start(module):

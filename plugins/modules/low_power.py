@@ -89,7 +89,7 @@ options:
       name:
         description:
           - What the rule is called. It identifies the rule when lists are merged.
-          - By default it is the address, or the match in one line.
+          - By default it is the address, or the match in one line. Either way 256 letters are the most.
         type: str
       address:
         description:

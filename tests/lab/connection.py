@@ -14,8 +14,8 @@ from typing import Any
 from .progress import LabError
 
 USER_AT_HOST = "root@127.0.0.1"
-GREETING = 1.0
-"""Seconds in which a host that is up names its protocol."""
+GREETING, LONGEST_GREETING = 1.0, 10.0
+"""Seconds in which a host that is up names its protocol; each time in vain it is given more."""
 
 
 def free_port() -> int:
@@ -33,6 +33,7 @@ class Connection:
         self.socket = folder / "ssh"
         self.name = folder.name
         self.port = 0
+        self._greeting = GREETING
 
     def make_key(self) -> None:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(self.key)]
@@ -78,12 +79,16 @@ class Connection:
 
         A connection that QEMU opened before the host had a network waits for seconds afterwards.
         """
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", self.port), GREETING) as asking,
-        ):
-            return asking.recv(4) == b"SSH-"
-        return False
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), self._greeting) as asking:
+                greets = asking.recv(4) == b"SSH-"
+        except TimeoutError:
+            self._greeting = min(1.5 * self._greeting, LONGEST_GREETING)
+            return False
+        except OSError:
+            return False
+        self._greeting = GREETING if greets else self._greeting
+        return greets
 
     def put(self, source: str, destination: str) -> None:
         self._scp(source, f"{USER_AT_HOST}:{destination}")

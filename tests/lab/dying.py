@@ -68,7 +68,10 @@ def wakes(host: ManagedHost, card: str) -> dict[str, Any]:
 
 
 def kills(host: ManagedHost, times: int) -> None:
-    """Kill the helper at random moments; nothing may move but by what is declared."""
+    """Kill the helper at random moments, and at what it is about to do with a device.
+
+    Nothing may move but by what is declared.
+    """
     seed = int(time.time())
     there = [host.address(card) for card in CARDS if card in host.lab.devices]
     words = " ".join([str(times), str(seed), *there])

@@ -8,12 +8,13 @@ another mode, the helper is killed in the middle of it, and comes back by itself
 declared state has to be reached, and no device whose mode stayed may have been woken. In the
 first round, and now and then, somebody reads devices while nobody is there to see it: that has
 to be counted. Every fifth kill is not at random: it waits until the helper has written down that
-it is about to open a device, to enter, to exit, or to let go, each in its turn.
+it is about to open a device, to enter, to exit, or to let go, each in its turn, and until it hits.
 Prints one line of JSON with what was found; everything is asked of the kernel but the wish.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -146,6 +147,8 @@ def states() -> set[str]:
     """Return how devices stand by what the helper wrote down last."""
     found = set()
     for name in os.listdir(RECORDS):
+        if name.endswith(".new"):
+            continue  # is being written
         try:
             with open(f"{RECORDS}/{name}", encoding="ascii") as file:
                 found.add(json.load(file)["state"])
@@ -158,15 +161,19 @@ def moment(aim: str, dice: random.Random) -> None:
     """Wait for the time to kill the helper."""
     if not aim:
         time.sleep(dice.uniform(0, 2.0))
-    deadline = time.monotonic() + 2.0
+    deadline = time.monotonic() + 10.0
     while aim and aim not in states() and time.monotonic() < deadline:
         pass
 
 
-def kill(aim: str, dice: random.Random, strangers: list[str]) -> set[str]:
-    """Kill the helper, and read devices before there is another one; return what it was at."""
+def helper() -> int:
     while not (pid := show("MainPID")):
         time.sleep(0.05)
+    return pid
+
+
+def kill(pid: int, aim: str, dice: random.Random, strangers: list[str]) -> set[str]:
+    """Kill the helper, and read devices before there is another one; return what it was at."""
     moment(aim, dice)
     os.kill(pid, signal.SIGKILL)
     was_at = states()
@@ -177,16 +184,19 @@ def kill(aim: str, dice: random.Random, strangers: list[str]) -> set[str]:
     return was_at
 
 
-def aim_at(turn: int, modes: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Choose what to hit, and bring a device to the mode that it is changed from."""
-    aim = list(AIMS)[turn // AIMED % len(AIMS)]
+def aim_at(aim: str, modes: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Bring a device to the mode that it is changed from; return what to declare then.
+
+    And which devices are not as declared before.
+    """
     address = sorted(modes)[0]
     before, after = AIMS[aim]
+    wrong = []
     if modes[address] != before:
         modes[address] = before
         declare(modes)
-        wait_until(modes)
-    return aim, {**modes, address: after}
+        wrong = wait_until(modes)
+    return {**modes, address: after}, wrong
 
 
 def main() -> None:
@@ -207,25 +217,29 @@ def main() -> None:
     restarts = show("NRestarts")
     counted, armed = look()
     since = dict.fromkeys(addresses, -LONG)  # in its mode, and not woken
+    aims, aim = itertools.cycle(AIMS), ""
     for turn in range(times):
-        if turn % AIMED == 1:
-            earlier = dict(modes)
-            aim, wanted = aim_at(turn, modes)
-            since |= {it: time.monotonic() for it in addresses if modes[it] != earlier[it]}
-            counted, armed = look()
+        before = {it: attribute(it, "power/runtime_active_time") for it in addresses}
+        if turn % AIMED == 1 and not aim:
+            aim = next(aims)
+        if aim:
+            wanted, wrong = aim_at(aim, modes)
+            since[sorted(modes)[0]] = time.monotonic()
+            found["not_reached"] += [(turn, it, modes[it]) for it in wrong]
+            _counted, armed = look()
         else:
             some = dice.sample(addresses, dice.randrange(1, len(addresses)))
             some = some if turn else addresses
-            aim = ""
             wanted = {it: modes[it] if it in some else dice.choice(MODES) for it in addresses}
         staying = {it for it in addresses if wanted[it] == modes[it]}
         rested = [it for it in sorted(staying) if time.monotonic() - since[it] > LONG]
         strangers = [it for it in rested if it in armed and wakes_when_read(it)]
-        before = {it: attribute(it, "power/runtime_active_time") for it in staying}
+        pid = helper()
         declaring = threading.Thread(target=declare, args=[wanted])
         declaring.start()
-        was_at = kill(aim, dice, strangers)
+        was_at = kill(pid, aim, dice, strangers)
         declaring.join()
+        aim = "" if aim in was_at else aim  # once more in the next round
         for state in was_at & AIMS.keys():
             found["hit"][state] += 1
         since |= {it: time.monotonic() for it in addresses if modes[it] != wanted[it]}

@@ -16,6 +16,7 @@ from ..words.mode import Expect, Mode, default_expectation
 from .parse_match import read_selector_of
 from .parse_reentry import read_reentry
 from .parse_values import (
+    MOST_LETTERS,
     Problems,
     listed,
     read_choice,
@@ -85,7 +86,12 @@ def read_entry(
         _refuse_contradictions(wish, given, place, problems)
     if selector is None or len(problems) > told:
         return None
-    return _entry(name or describe(selector), selector, wish)
+    name = name or describe(selector)
+    if len(name) > MOST_LETTERS:
+        problem = f"the match is the rule's name, and {len(name)} letters long; give it a name"
+        problems.append(Problem(place, f"{problem} of at most {MOST_LETTERS}"))
+        return None
+    return _entry(name, selector, wish)
 
 
 def _read_wish(given: Mapping[str, object], place: str, problems: Problems) -> _Wish:

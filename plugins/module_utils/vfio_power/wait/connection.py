@@ -18,7 +18,6 @@ from .patience import Patience
 SERVICE = "org.varlink.service"
 CHUNK = 1 << 16
 TIME_FOR_A_MESSAGE = 5.0  # seconds from its first byte to its last
-TIME_TO_ASK = 30.0  # seconds between two calls
 TIME_TO_READ = 30.0  # seconds without a byte taken of the answers that wait
 MAX_WAITING = 1 << 20  # bytes of a stream that a client has not read yet
 
@@ -104,9 +103,10 @@ class Connection:
         self._call: Optional[Call] = None
         self._writing = Patience(loop, TIME_FOR_A_MESSAGE, self._too_slow)
         self._reading = Patience(loop, TIME_TO_READ, self.close)
-        self._asking = Patience(loop, TIME_TO_ASK, self.close)
         self._turn = Patience(loop, 0, self._take_turn)
         self._closing = False
+        self.rested = False
+        """Whether it has asked for nothing since the server looked."""
         self._watch()
 
     @property
@@ -139,8 +139,6 @@ class Connection:
         self._call = None
         if message is not None:
             self.send(message)
-        elif not self._closed:
-            self._watch()
         self._go_on()
 
     def close(self) -> None:
@@ -149,7 +147,7 @@ class Connection:
             return
         self._loop.unwatch(self._client)
         self._client.close()
-        for patience in (self._writing, self._reading, self._asking, self._turn):
+        for patience in (self._writing, self._reading, self._turn):
             patience.end()
         self._left(self)
         call, self._call = self._call, None
@@ -158,8 +156,6 @@ class Connection:
 
     def _watch(self) -> None:
         """Wait for what may come next: nothing is read that is not wanted yet."""
-        if self.idle:
-            self._asking.begin()
         reads = None if self._closing or self._turn.runs else self._read
         self._loop.watch(self._client, reads, self._write if self._outbox else None)
 
@@ -173,7 +169,7 @@ class Connection:
         if not data:
             self.close()
             return
-        self._asking.end()
+        self.rested = False
         self._inbox.feed(data)
         if self._occupied and len(self._inbox) > REQUEST.size:
             self.close()  # it asks on and on without waiting for an answer

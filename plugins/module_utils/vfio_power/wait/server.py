@@ -25,6 +25,7 @@ from .patience import Patience
 MAX_CLIENTS = 64
 KEPT_FOR_ROOT = 1  # of them
 MAX_OF_A_USER = 16  # who is not root
+TIME_TO_ASK = 30.0  # seconds between two calls at least, and twice as many at most
 PAUSE = 1.0  # seconds without accepting when clients or descriptors are too many
 
 Method = Callable[[Call], None]
@@ -49,12 +50,14 @@ class Server:
         self._connections: dict[Connection, None] = {}  # ordered: the longest connected first
         self._uids = {0, os.getuid()}
         self._pause = Patience(loop, PAUSE, self._listen)
+        self._resting = Patience(loop, TIME_TO_ASK, self._part_from_the_resting)
         listening.settimeout(0)
         loop.watch(listening, self._accept)
 
     def close(self) -> None:
         """Take no more clients in, and part from those there are."""
-        self._pause.end()
+        for patience in (self._pause, self._resting):
+            patience.end()
         self._loop.unwatch(self._listening)
         self._listening.close()
         for connection in list(self._connections):
@@ -86,6 +89,7 @@ class Server:
         elif self._makes_room(uid):
             connection = Connection(self._loop, client, uid, self._dispatch, self._left)
             self._connections[connection] = None
+            self._resting.begin()
         else:
             reason = {"message": f"User {uid} has too many connections", "hint": "Close some"}
             _turn_away(client, {"error": f"{interface.NAME}.Failed", "parameters": reason})
@@ -102,6 +106,15 @@ class Server:
         if len(own) < MAX_OF_A_USER and len(everybody) < MAX_CLIENTS - KEPT_FOR_ROOT:
             return True
         return _part_from_an_idle_one(own)
+
+    def _part_from_the_resting(self) -> None:
+        """Part from those who asked for nothing since the look before, one timer for all."""
+        for connection in list(self._connections):
+            if connection.idle and connection.rested:
+                connection.close()
+            connection.rested = True
+        if self._connections:
+            self._resting.begin()
 
     def _left(self, connection: Connection) -> None:
         self._connections.pop(connection, None)

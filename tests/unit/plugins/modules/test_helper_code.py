@@ -138,6 +138,15 @@ def test_the_link_follows_the_version_and_the_older_one_goes_once_the_new_one_wa
     assert not install(root, version="2")
 
 
+def test_what_an_update_makes_useless_is_told_before_it_is_made(root):
+    install(root)
+    seen(root)
+    foretold = {change.path for change in installation(root).seen(write=False, version="2")}
+    install(root, version="2")
+    gone = {path for path in seen(root) if not installation(root).is_a_note(path)}
+    assert foretold == gone == {"/opt/some/1"}
+
+
 def test_of_several_versions_that_were_never_seen_none_stays(root):
     install(root)
     seen(root)

@@ -161,6 +161,11 @@ def test_an_address_that_a_template_made_text_of_a_number_wants_quotes_there(see
         ({"name": ""}, "devices[0].name", "'' is empty"),
         ({"name": "gpus "}, "devices[0].name", "blanks at an end"),
         ({"name": "a\nb"}, "devices[0].name", "invisible"),
+        (
+            {"address": None, "match": {"device": [f"{it:04x}" for it in range(60)]}},
+            "devices[0]",
+            "give it a name of at most 256",
+        ),
         ({"name": "a" * 257}, "devices[0].name", "has 257 letters; 256 are the most"),
         ({"mode": "entry-with-wakeup", "reentry": 5}, "devices[0].reentry", "5 is not a mapping"),
         ({"modes": "none"}, "devices[0]", "unknown key 'modes' (perhaps 'mode'); known keys: name"),

@@ -12,6 +12,9 @@ import time
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import connection
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.patience import (
+    Patience,
+)
 
 from .serving import Serving
 from .talking import NAME, Methods, replies, request, still_answers, wait_until
@@ -230,9 +233,10 @@ def test_a_client_may_think_between_its_calls(
 def test_a_client_that_asks_for_nothing_more_is_parted_from(
     serving: Serving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "TIME_TO_ASK", 0.3)
+    patience = Patience(serving.loop, 0.2, serving.server._part_from_the_resting)
+    monkeypatch.setattr(serving.server, "_resting", patience)
     with serving.connect() as silent, serving.connect() as client:
-        answers, ends = replies(client), time.monotonic() + 0.6
+        answers, ends = replies(client), time.monotonic() + 1.0
         while time.monotonic() < ends:  # it goes on asking, and is answered
             client.sendall(request("Echo", number=1))
             assert next(answers) == {"parameters": {"number": 1}}
@@ -244,12 +248,13 @@ def test_a_client_that_asks_for_nothing_more_is_parted_from(
 def test_a_client_that_is_not_answered_yet_may_be_silent(
     serving: Serving, methods: Methods, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "TIME_TO_ASK", 0.05)
+    patience = Patience(serving.loop, 0.05, serving.server._part_from_the_resting)
+    monkeypatch.setattr(serving.server, "_resting", patience)
     with serving.connect() as client:
         client.sendall(request("Keep"))
-        assert not threading.Event().wait(0.2)
+        assert not threading.Event().wait(0.3)
         (waiting,) = serving.server._connections
-        assert not waiting.idle
+        assert waiting.rested
 
 
 def test_a_client_that_never_reads_is_parted_from_and_delays_nobody(serving: Serving) -> None:
