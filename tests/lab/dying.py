@@ -89,3 +89,20 @@ def kills(host: ManagedHost, times: int) -> None:
     assert found["strangers"], about
     assert found["footprint"] == found["footprint_before"], about
     assert found["footprint"][0] == 5 * len(there), about
+
+
+def a_stop_lets_all_go(host: ManagedHost) -> None:
+    """Stop the helper, which lets go of all before the service manager would close one by one."""
+    since = host.lab.ssh("date +%s.%N").stdout.strip()
+    host.lab.ssh("systemctl stop vfio-powerd")
+    assert kept(host) == 0
+    for card in CARDS:
+        assert host.openable(card)
+        assert host.power_state(card) == "D0"
+    journal = host.lab.ssh(f"journalctl -u vfio-powerd -o cat --since @{since}").stdout
+    assert f"letting {len(CARDS)} devices go" in journal, journal
+    assert "still held" not in journal, "the service manager closed them instead"
+    assert host.lab.ssh("systemctl show -P Result vfio-powerd").stdout.strip() == "success"
+    host.lab.ssh("systemctl start vfio-powerd")
+    host.reaches("nic", "D3cold")
+    assert host.held("nic")

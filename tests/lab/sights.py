@@ -117,6 +117,8 @@ def told_by_report(host: ManagedHost, told: Mapping[Sight, Drift], **variables: 
     for sight, drift in told.items():
         reported = _the_one(drifts, sight, host)
         assert drift["hint"].startswith(reported["hint"].rstrip("…")), (drift, reported)
+        for command in COMMAND.findall(drift["hint"]) if drift["severity"] == "drift" else ():
+            assert command in reported["hint"], (drift, reported)
 
 
 def _the_one(drifts: Iterable[Drift], sight: Sight, host: ManagedHost) -> Drift:

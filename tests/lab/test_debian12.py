@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .declared import DELAY, HELPER, main_rules
-from .dying import kills
+from .dying import a_stop_lets_all_go, kills
 from .managed import ManagedHost
 from .sandbox import exposure
 from .upgrading import (
@@ -47,10 +47,15 @@ def test_a_stranger_is_seen_and_the_device_goes_back(converged):
     converged.reaches("nic", "D3cold", seconds=DELAY + 10)
     (nic,) = converged.info(devices=[{"address": converged.address("nic")}])["devices"]
     assert nic["wakes"]["foreign"] == 1
+    assert converged.held("nic")
 
 
 def test_killed_at_any_moment_it_reaches_what_is_declared(converged):
     kills(converged, times=20)
+
+
+def test_a_stop_lets_all_devices_go_before_the_service_manager_would(main: ManagedHost) -> None:
+    a_stop_lets_all_go(main)
 
 
 @pytest.mark.soak

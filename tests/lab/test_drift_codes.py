@@ -29,6 +29,7 @@ from .sights import (
     declaring,
     everywhere,
     gone,
+    told_by_command,
     told_by_module,
     told_by_report,
 )
@@ -119,16 +120,19 @@ def test_a_helper_that_hangs_is_told(put_back: ManagedHost) -> None:
 
 
 def test_another_helper(put_back: ManagedHost) -> None:
-    """The command of the host is always of the helper's own version, and has nothing to tell."""
+    """The command of the host is of another version than the helper until that is restarted."""
     role = declaring("the role vfio.power.helper")
     versions = {
         Sight("helper-outdated", HOST, "runs version 0.0.9", role): 's/"0.1.0"/"0.0.9"/',
         Sight("api-mismatch", HOST, "API revision 99", role): "s/REVISION = .*/REVISION = 99/",
     }
     for sight, edit in versions.items():
-        put_back.lab.ssh(f"sed -i '{edit}' {VERSION}")
+        put_back.lab.ssh(f"cp {VERSION} /run/as-installed; sed -i '{edit}' {VERSION}")
         restart(put_back)
         told = told_by_module(put_back, sight)
+        put_back.lab.ssh(f"mv {VERSION} /run/edited; mv /run/as-installed {VERSION}")
+        told_by_command(put_back, told)
+        put_back.lab.ssh(f"mv /run/edited {VERSION}")
         told_by_report(put_back, told, vfio_power_devices=main_rules(put_back))
         sight.follow(put_back, told[sight]["hint"])
     put_back.converge(vfio_power_devices=main_rules(put_back), **HELPER)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 
 from .declared import DELAY
-from .dying import CARDS, came_back, kept, kills, main_pid, wakes
+from .dying import CARDS, a_stop_lets_all_go, came_back, kept, kills, main_pid, wakes
 from .managed import ManagedHost
+from .upgrading import ASLEEP, unmoved
 
 LAB = {"shape": "standard"}
 
@@ -27,17 +28,15 @@ DEATHS = {
 
 @pytest.mark.parametrize("way", DEATHS)
 def test_no_device_moves_when_the_helper_dies(main: ManagedHost, way: str) -> None:
-    before, pid, store = main.seen(*CARDS), main_pid(main), kept(main)
-    assert store == 5 * len(CARDS)
-    main.lab.ssh(DEATHS[way], check=False)
-    came_back(main, pid)
-    after = main.seen(*CARDS)
-    for card in ("nic", "disk", "rng"):
-        assert after[card].active_ms == before[card].active_ms, f"{card} was woken"
-        assert after[card].runtime_status == "suspended"
-    assert after["spare"].power_state == "D0"
-    assert not any(main.openable(card) for card in CARDS)
-    assert kept(main) == store
+    pid = main_pid(main)
+    assert kept(main) == 5 * len(CARDS)
+    with unmoved(main, *ASLEEP, awake=("spare",)):
+        main.lab.ssh(DEATHS[way], check=False)
+        came_back(main, pid)
+    for card in ASLEEP:
+        assert main.seen(card)[card].runtime_status == "suspended"
+    assert main.power_state("spare") == "D0"
+    assert main.held(*CARDS)
     answer = main.info()
     assert not answer["drifted"], answer["drift"]
     assert answer["helper"]["fdstore_ok"] is True
@@ -97,12 +96,4 @@ def test_devices_sleep_on_while_the_host_suspends_and_resumes_its_devices(
 
 
 def test_a_stop_lets_all_devices_go_side_by_side(main: ManagedHost) -> None:
-    main.lab.ssh("systemctl stop vfio-powerd")
-    assert kept(main) == 0
-    for card in CARDS:
-        assert main.openable(card)
-        assert main.power_state(card) == "D0"
-    journal = main.lab.ssh("journalctl -u vfio-powerd -o cat -n 20").stdout
-    assert "letting 4 devices go" in journal, "they were closed by the service manager instead"
-    main.lab.ssh("systemctl start vfio-powerd")
-    main.reaches("nic", "D3cold")
+    a_stop_lets_all_go(main)

@@ -43,6 +43,7 @@ class TestGuests:
         assert main.openable("nic", "warm")
         main.ctl(f"reclaim {' '.join(cards)}")
         main.reaches("nic", "D3cold")
+        assert main.held("nic")
 
     def test_one_holder_never_ends_the_lease_of_another(self, main):
         address = main.address("nic")
@@ -55,6 +56,7 @@ class TestGuests:
         assert "first" in refused.stderr
         main.ctl(f"reclaim {address}")
         main.reaches("nic", "D3cold")
+        assert main.held("nic")
 
     def test_a_lease_with_an_end_ends_and_the_device_is_retaken_after_the_quiet_time(self, main):
         main.ctl(f"release {main.address('nic')} --holder short --ttl 1")
@@ -75,6 +77,7 @@ class TestGuests:
             assert main.held_by("nic") == {"qemu-system-x86"}
         main.ctl(f"reclaim {main.address('nic')}")
         main.reaches("nic", "D3cold")
+        assert main.held("nic")
 
 
 class TestQuirks:
@@ -124,11 +127,13 @@ class TestBinding:
         finally:
             main.probe("dual0")
         main.reaches("dual1", "D3cold", seconds=REBIND + DELAY + 20)
+        assert main.held("dual0", "dual1")
 
 
 class TestBoots:
     def test_after_a_reboot_devices_are_held_again_without_ansible(self, main):
         main.lab.reboot()
+        assert main.openable("nic"), "a guest gets its chance first"
         names = ["nic", "disk", "rng"]
         for name in names:
             main.reaches(name, "D3hot" if name == "rng" else "D3cold", seconds=GRACE + 30)

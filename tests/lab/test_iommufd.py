@@ -46,6 +46,7 @@ def test_a_stranger_is_seen_and_the_device_goes_back(converged):
     converged.reaches("nic", "D3cold", seconds=DELAY + 10)
     (nic,) = converged.info(devices=[{"address": converged.address("nic")}])["devices"]
     assert nic["wakes"]["foreign"] == 1
+    assert held_by_its_node(converged, "nic")
 
 
 def test_a_guest_gets_its_device_and_gives_it_back(converged):

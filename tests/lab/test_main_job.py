@@ -28,8 +28,9 @@ LONG = 20
 
 
 class TestConverge:
-    def test_declared_devices_are_held_and_asleep_and_the_others_awake(self, converged):
-        seen = converged.seen("nic", "disk", "rng", "spare", "warm")
+    def test_declared_devices_are_held_and_asleep_and_the_others_awake(self, main):
+        main.reaches("rng", "D3hot")
+        seen = main.seen("nic", "disk", "rng", "spare", "warm")
         states = {name: it.power_state for name, it in seen.items()}
         assert states == {
             "nic": "D3cold",
@@ -38,8 +39,8 @@ class TestConverge:
             "spare": "D0",
             "warm": "D0",
         }
-        assert converged.held("nic", "disk", "rng", "spare")
-        assert converged.openable("warm")
+        assert main.held("nic", "disk", "rng", "spare")
+        assert main.openable("warm")
 
     def test_the_answer_tells_engaged_and_reached(self, main):
         answer = main.declare(*main_rules(main))
@@ -50,6 +51,7 @@ class TestConverge:
         spare = told[main.address("spare")]
         assert (spare["engaged"], spare["power_state"]) == ("none", "D0")
         assert not answer["drifted"]
+        assert main.held("nic", "disk", "rng", "spare")
 
     def test_the_second_converge_changes_nothing_and_wakes_nothing(self, main):
         """With a card of two functions besides, since the port above them sleeps as well."""
@@ -63,6 +65,7 @@ class TestConverge:
             played = main.converge(vfio_power_devices=rules, **HELPER)
         assert played.changed == 0, played.output
         assert changed(before, written(main)) == set()
+        assert main.held("nic", "disk", "rng", *BOTH)
 
 
 def shown(host: ManagedHost, name: str) -> dict:
@@ -101,6 +104,7 @@ class TestWake:
         told = self.wakes(main, "disk")
         assert told["wakes"] is None
         assert told["active_seconds"] * 1000 == after.active_ms, "asleep, so that it stands still"
+        assert main.held("disk")
 
     def test_two_hundred_mode_changes_of_our_own_are_no_foreign_wake(self, main):
         before = self.wakes(main, "nic")["wakes"]
@@ -111,6 +115,7 @@ class TestWake:
         after = self.wakes(main, "nic")["wakes"]
         assert after["total"] - before["total"] == each, "each end of an armed sleep is a wake"
         assert after["foreign"] == before["foreign"]
+        assert main.held("nic")
 
     def test_calls_on_one_function_are_no_foreign_wake_of_the_other(self, main):
         both = [rule(main, card, **WAKEUP) for card in ("dual0", "dual1")]
@@ -124,6 +129,7 @@ class TestWake:
         after = self.wakes(main, "dual1")["wakes"]
         assert after["total"] > before["total"], "the port's return wakes both"
         assert after["foreign"] == before["foreign"]
+        assert main.held(*BOTH)
 
     def test_one_access_wakes_both_functions_and_both_go_back(self, main):
         both = [rule(main, card, **WAKEUP) for card in ("dual0", "dual1")]
@@ -134,6 +140,7 @@ class TestWake:
         for name in ("dual0", "dual1"):
             main.reaches(name, "D3cold", seconds=DELAY + 15)
             assert self.wakes(main, name)["wakes"]["foreign"] == before[name] + 1
+        assert main.held(*BOTH)
 
 
 MODES = {

@@ -14,6 +14,7 @@ from .managed import ManagedHost
 
 LAB = {"shape": "many"}
 COUNT = 96
+PATIENCE = 200  # seconds: so many cards on a machine with other work
 CARDS = [f"rng{number:02}" for number in range(COUNT)]
 ALL = {"name": "all", "match": {"vendor": ["1af4"], "class": ["00ff"]}, "mode": "entry"}
 
@@ -32,7 +33,7 @@ import sys, time
 sys.path.insert(0, "/usr/local/lib/vfio-power/current")
 from vfio_power.touch.client import Client
 client, busiest, held = Client(timeout=60), 0, 0
-ends = time.monotonic() + 120
+ends = time.monotonic() + 400
 while held < 96 and time.monotonic() < ends:
     devices = client.call("List", {})["devices"]
     busiest = max(busiest, sum(device["running"] is not None for device in devices))
@@ -44,8 +45,8 @@ print(busiest, held)
 
 def test_one_task_reaches_them_all_and_the_helper_answers_meanwhile(installed):
     with ThreadPoolExecutor(1) as beside:
-        asking = beside.submit(installed.lab.ssh, "python3 -I -", input=ASK_ON, timeout=150)
-        answer = installed.declare({**ALL, "count": COUNT}, settle=20)
+        asking = beside.submit(installed.lab.ssh, "python3 -I -", input=ASK_ON, timeout=450)
+        answer = installed.declare({**ALL, "count": COUNT}, timeout=PATIENCE, settle=PATIENCE)
         busiest, held = asking.result().stdout.split()
     assert not answer["failed"], answer["msg"]
     assert len(answer["devices"]) == COUNT
@@ -57,7 +58,7 @@ def test_one_task_reaches_them_all_and_the_helper_answers_meanwhile(installed):
 
 
 def test_letting_them_all_go_leaves_none_held(installed):
-    answer = installed.declare({**ALL, "mode": "none"})
+    answer = installed.declare({**ALL, "mode": "none"}, timeout=PATIENCE)
     assert not answer.get("failed"), answer["msg"]
     assert answer["changed"]
     assert installed.openable(*CARDS)

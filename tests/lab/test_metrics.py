@@ -98,6 +98,7 @@ def test_the_alert_of_a_device_that_is_kept_awake_fires_and_clears(
     main.reaches("disk", "D3cold")
     main.put_back(main_rules(main))
     main.lab.wait_for(lambda: scraping.firing() == {}, SCRAPED, "the alert to clear")
+    assert scraping.values("vfio_power_device_asleep")[disk] == 1, "it clears by what is scraped"
 
 
 @pytest.mark.soak  # four minutes; on the fake kernel it is seen in every run

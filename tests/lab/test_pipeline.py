@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,6 +86,9 @@ def test_the_pipeline_tells_the_drifting_host_and_the_one_that_is_off(fleet: Fle
     assert f"echo auto > {control}" in failed
     assert "off could not be reached" in failed
     assert len(played.complaints) == 2
+    assert f'"{nic}  entry-with-wakeup  D0  ' in played.output, "the table of the devices"
+    for recap in (r"good .* failed=0 ", r"other .* failed=1 ", r"off .* failed=1 "):
+        assert re.search(f"^{recap}", played.output, re.MULTILINE), played.output
 
     report = fleet.report()
     told = {host["name"]: host for host in report["hosts"]}

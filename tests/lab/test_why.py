@@ -122,6 +122,11 @@ def test_a_guest_is_told_by_its_name_and_nothing_of_its_command_line(main: Manag
         assert (opener["command"], opener["guest"]) == ("qemu-system-x86", "web")
         everything = [told, json.dumps(answer), main.ctl("list --json").stdout]
         everything += [main.ctl(f"{word} {address} --json").stdout for word in ("why", "show")]
+        formats = {"vfio_power_report_formats": ["html", "json", "junit"]}
+        assert main.play("vfio.power.report", **formats).status == 0
+        files = [it.read_text() for it in (main.lab.folder / "vfio-power-report").iterdir()]
+    assert len(files) == 3
+    assert not [text for text in files if SECRET in text or "fw_cfg" in text]
     assert all("guest web" in text or '"guest": "web"' in text for text in everything)
     assert not [text for text in everything if SECRET in text or "fw_cfg" in text]
 

@@ -172,4 +172,5 @@ class Browser:
         }
         sent = [it["params"] for it in events if it["method"] == "Network.requestWillBeSent"]
         addresses = [it["request"]["url"] for it in sent if it["requestId"] not in refused]
+        assert [it for it in addresses if it.startswith("file:")] == [self._driver.current_url]
         return [it for it in addresses if not it.startswith(("data:", "file:"))]

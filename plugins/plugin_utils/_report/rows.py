@@ -26,7 +26,7 @@ STATES = (ASLEEP, AWAKE, IN_USE, NOT_KNOWN)
 
 # A command is what the kernel calls a process, at most 15 bytes. It is no command line.
 COMMAND = text(15)
-MESSAGE, HINT = 220, 140
+MESSAGE, HINT = 220, 200
 
 DRIFT: Mapping[str, Clean] = {
     "code": text(24),
@@ -112,22 +112,40 @@ def _state(given: Mapping[str, object]) -> str:
 
 
 def fitted(row: Document, room: int = KIBIBYTE) -> Document:
-    """Return a device that takes at most so many bytes, by saying less of its drift."""
-    for message, hint in SHORTER:
-        row = {**row, "drift": [_cut(it, message, hint) for it in row["drift"]]}
-        if size(row) <= room:
-            return row
-    gravest = sorted(row["drift"], key=lambda it: SEVERITIES.index(it["severity"]))[:1]
-    return {**row, "drift": gravest}
+    """Return a device that takes at most so many bytes, by saying less of its drift.
+
+    The last thing that goes is the next step of the gravest row: a step that lacks its end leads
+    nowhere.
+    """
+    rows = row["drift"]
+    gravest = min(rows, key=lambda it: SEVERITIES.index(it["severity"]), default=None)
+    for first, others in zip(SHORTER, SHORTER_YET):
+        drift = [_cut(it, *(first if it is gravest else others)) for it in rows]
+        if size({**row, "drift": drift}) <= room:
+            return {**row, "drift": drift}
+    if gravest is None:
+        return row
+    alone = drift_within(gravest, room - size({**row, "drift": []}))
+    return {**row, "drift": [alone or _cut(gravest, *SHORTER_YET[-1])]}
 
 
-SHORTER = ((MESSAGE, HINT), (200, 120), (180, 100), (150, 80), (120, 80), (120, 0), (60, 0))
+SHORTER = (
+    (MESSAGE, HINT),
+    (200, HINT),
+    (160, HINT),
+    (120, HINT),
+    (90, HINT),
+    (60, HINT),
+    (40, HINT),
+)
 """Bytes of a message and of a hint, and of what is made of them where that is too much."""
+SHORTER_YET = ((MESSAGE, HINT), (160, 160), (120, 120), (90, 90), (90, 0), (60, 0), (40, 0))
+"""The same of all rows but the gravest one."""
 
 
 def drift_within(row: Document, room: int) -> Optional[Document]:
     """Return a row of drift that takes at most so many bytes, or None where that cannot be."""
-    cut = (_cut(row, message, hint) for message, hint in SHORTER)
+    cut = (_cut(row, *lengths) for lengths in (*SHORTER, *SHORTER_YET[-3:]))
     return next((it for it in cut if size(it) <= room), None)
 
 

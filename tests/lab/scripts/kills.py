@@ -258,6 +258,7 @@ def main() -> None:
             for it in sorted(now.keys() & counted.keys() & staying)
             if now[it] != counted[it] + (it in strangers)
         ]
+        found["miscounted"] += [(turn, it, None) for it in strangers if it not in now]
         counted = now
         found["strangers"] += len(strangers)
         found["rounds"] += 1

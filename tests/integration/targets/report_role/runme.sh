@@ -57,6 +57,8 @@ if grep 'changed=[1-9]' <<<"$said"; then wrong 'Writing the report was told as a
 stand slice1 'host1 as-declared, host3 unknown'
 report_to slice2 --limit 'host2,host4'
 ansible-playbook merge.yml
+report_to slices --limit 'host2,host4' -e "{\"vfio_power_report_inputs\": [\"$PWD/slice1/report.json\"]}"
+stand slices 'host1 as-declared, host2 drift, host3 unknown, host4 as-declared'
 
 report_to checked --check --limit host1
 stand checked 'host1 as-declared'

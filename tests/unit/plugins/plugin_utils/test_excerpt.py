@@ -12,6 +12,7 @@ from ansible_collections.vfio.power.plugins.plugin_utils._report.comparison impo
 from ansible_collections.vfio.power.plugins.plugin_utils._report.excerpt import excerpt
 from ansible_collections.vfio.power.plugins.plugin_utils._report.rows import KIBIBYTE, size
 from ansible_collections.vfio.power.tests.unit.plugins.plugin_utils.answers import (
+    CARDS,
     NOW,
     answer,
     device,
@@ -72,6 +73,38 @@ def test_with_what_a_comparison_adds_it_is_no_more(text, differences):
     assert compared["devices"] == found["devices"]
     assert size(row) + sum(map(size, beside)) <= KIBIBYTE
     assert compared["drift"] or row["drift"], "that it differs is told"
+
+
+FORBIDDEN = drift(
+    "runtime-pm-forbidden",
+    "drift",
+    "0000:65:00.0 (NVIDIA Corporation GA102GL [A40]): power/control is on, so that it never sleeps",
+    "Allow it: echo auto > /sys/bus/pci/devices/0000:65:00.0/power/control, or declare"
+    " runtime_pm: allow",
+)
+RIVAL = drift(
+    "rival-policy",
+    "info",
+    "0000:65:00.0: /etc/udev/rules.d/60-keep-awake.rules:12 writes power/control=on, which undoes"
+    " it",
+    "Take the line out of /etc/udev/rules.d/60-keep-awake.rules, then udevadm control --reload",
+)
+DENIED = drift(
+    "node-denied",
+    "drift",
+    "0000:65:00.0: cannot open the node: EPERM (Operation not permitted)",
+    "The unit allows the nodes of drivers that were there when it was started: load the driver,"
+    " then systemctl restart vfio-powerd; then: vfio-powerctl reclaim 0000:65:00.0",
+)
+
+
+@pytest.mark.parametrize("card", range(len(CARDS)))
+@pytest.mark.parametrize("told", [(DENIED,), (RIVAL, FORBIDDEN), (RIVAL, DENIED)])
+def test_the_next_step_of_the_gravest_drift_is_whole(card, told):
+    (row,) = kept(device(0x65, card, drift=list(told)))
+    assert size(row) <= KIBIBYTE
+    assert [it["code"] for it in row["drift"]] == [it["code"] for it in told]
+    assert row["drift"][-1]["hint"] == told[-1]["hint"]
 
 
 def test_a_comparison_tells_nothing_twice():

@@ -170,7 +170,7 @@ ENTERING: dict[Operation, Told] = {
 """Refused while the device is held: it stays held, unless it can do nothing for us."""
 
 LEAVING: dict[Operation, Told] = {
-    EXIT: dict.fromkeys((*CALLING, "EINVAL"), ("power-error", "before a guest gets it")),
+    EXIT: dict.fromkeys((*CALLING, "EINVAL", "ENOTTY"), ("power-error", "before a guest gets it")),
     CLOSE: {"EIO": ("kernel-refused", "could not be resumed"), "EINTR": ("kernel-refused", "log")},
 }
 """Refused while the device is let go: it is let go all the same, and asleep if it cannot leave low
@@ -299,6 +299,16 @@ def test_a_device_that_cannot_be_taken_says_why(
         pair.nothing_is_open()
         helper.reclaim(pair.nic.address)
         assert helper.device(pair.nic.address).engaged is Mode.ENTRY
+
+
+@pytest.mark.parametrize("number", ["EINVAL", "ENOTTY"])
+def test_a_device_that_can_report_no_errors_is_held_all_the_same(
+    host: FakeHost, helper: Helper, number: str
+) -> None:
+    pair = Pair(host, helper, "entry")
+    refuse(pair, ERRORS, number)
+    report = helper.apply(*pair.rules()).devices[pair.nic.address]
+    assert (report.held, report.engaged, report.failure) == (True, Mode.ENTRY, None)
 
 
 @rows(ENTERING)
