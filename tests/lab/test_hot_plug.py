@@ -56,6 +56,7 @@ def test_an_unplugged_card_is_let_go_at_once_and_held_again_when_it_is_back(main
             unplug(main.lab)
         took += seconds
         assert plug(main) == address
+        assert main.openable("bay"), "a guest gets its chance first"
     main.reaches("bay", "D3hot", seconds=REBIND + 30)
     assert main.held("bay")
     unplug(main.lab)

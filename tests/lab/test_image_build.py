@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from . import host as labs
+from . import packages
 from .conftest import OneLab
 from .connection import free_port
 from .declared import GRACE, HELPER, WAKEUP
@@ -59,33 +60,36 @@ class Folder:
         return self.folder / "inventory.yml"
 
 
+def as_root(*words: object) -> None:
+    """Run a command as root, by way of sudo where we are not."""
+    command = packages.as_root([str(word) for word in words])
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
 @contextmanager
 def entered(folder: Path, root: Path) -> Iterator[Folder]:
     """Run an sshd inside the root, with the few device nodes it needs and nothing else."""
-    run = subprocess.run
     key = folder / "key"
-    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     with ExitStack() as leaving:
         authorized = root / "root/.ssh/authorized_keys"
-        authorized.parent.mkdir(mode=0o700, exist_ok=True)
-        authorized.write_text((folder / "key.pub").read_text())
-        leaving.callback(authorized.unlink)
-        for node in ("null", "zero", "urandom", "random", "tty"):
-            (root / "dev" / node).touch()
-            run(["mount", "--bind", f"/dev/{node}", str(root / "dev" / node)], check=True)
-            leaving.callback(run, ["umount", str(root / "dev" / node)], check=True)
-        run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
-        leaving.callback(run, ["umount", "--lazy", str(root / "proc")], check=True)
-        (root / "run/sshd").mkdir(exist_ok=True)
-        run(["chroot", str(root), "ssh-keygen", "-A"], check=True, capture_output=True)
+        as_root("install", "-D", "--mode=600", f"{key}.pub", authorized)
+        leaving.callback(as_root, "rm", authorized)
+        for name in ("null", "zero", "urandom", "random", "tty"):
+            node = root / "dev" / name
+            as_root("touch", node)
+            as_root("mount", "--bind", f"/dev/{name}", node)
+            leaving.callback(as_root, "umount", node)
+        as_root("mount", "-t", "proc", "proc", root / "proc")
+        leaving.callback(as_root, "umount", "--lazy", root / "proc")
+        as_root("mkdir", "-p", root / "run/sshd")
+        as_root("chroot", root, "ssh-keygen", "-q", "-A")
         port = free_port()
         options = ["-D", "-e", "-p", str(port), "-o", "ListenAddress=127.0.0.1", "-o", "UsePAM=no"]
-        sshd = subprocess.Popen(
-            ["chroot", str(root), "/usr/sbin/sshd", *options, "-o", "StrictModes=no"],
-            stderr=subprocess.DEVNULL,
-        )
-        leaving.callback(sshd.wait)
-        leaving.callback(sshd.terminate)
+        sshd = ["chroot", str(root), "/usr/sbin/sshd", *options, "-o", "StrictModes=no"]
+        process = subprocess.Popen(packages.as_root(sshd), stderr=subprocess.DEVNULL)
+        leaving.callback(process.wait)
+        leaving.callback(as_root, "kill", process.pid)
         yield Folder(folder, root, port)
 
 
@@ -103,7 +107,7 @@ def image(
         assert first.changed > 0
         assert again.changed == 0, again.output
     yield labs.make_disk(root, folder / "image.img")
-    subprocess.run(["rm", "-rf", str(root)], check=True)
+    as_root("rm", "-rf", root)
 
 
 def test_the_first_boot_reaches_the_declared_state_without_ansible(image, collections):
