@@ -80,6 +80,12 @@ def test_each_layer_imports_only_from_itself_and_from_below():
     assert those_that(reaches_up) == []
 
 
+def test_what_holds_devices_does_not_travel_with_the_modules():
+    """They ask by ``ask``, and take along what that imports."""
+    asking = sorted(PROGRAM.glob("ask/*.py"))
+    assert those_that(lambda path: "hold" in layers_used_by(path), asking) == []
+
+
 def test_nothing_of_ansible_is_imported():
     ansible = {"ansible", "ansible_collections"}
     assert those_that(lambda path: outside_modules_of(path) & ansible) == []
