@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Labs and the collection as the tests find them: built, installed, and only then used.
 
-A test file says which lab it wants by LAB = {...}. Files that want the same one run one
-after the other in the same lab; a process of pytest never has more than one.
+A test file says which lab it wants by LAB = {...}, and by FRESH in it that nobody was there before.
+Files that want the same one run one after the other in the same lab; a process of pytest never has
+more than one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,11 @@ from .declared import HELPER, main_rules
 from .host import Lab
 from .managed import BIN, ManagedHost
 from .outside import VOID
-from .progress import Progress
+from .progress import LabError, Progress
 from .watching import everything
 
+FRESH = "fresh"
+JOURNAL = "journalctl --unit vfio-powerd --lines 40 --output short-monotonic --no-pager"
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -43,6 +47,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     times = Counter(wanted)
     order = {lab: (times[lab], place) for place, lab in enumerate(dict.fromkeys(wanted))}
     items.sort(key=lambda item: order[str(wanted_lab(item.module))])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the helper wrote last where a test failed: afterwards there is nobody to ask."""
+    report = yield
+    host = item.funcargs.get("host")
+    if report.failed and host is not None and not VOID:
+        with suppress(LabError, subprocess.TimeoutExpired):
+            report.sections.append(("The helper's journal", host.lab.ssh(JOURNAL).stdout))
+    return report
 
 
 class OneLab:
@@ -66,7 +83,8 @@ class OneLab:
             if attached:
                 lab = Lab.attach(attached)
             else:
-                lab = self._lab = Lab.start(progress=Progress(), **wanted)
+                options = {name: value for name, value in wanted.items() if name != FRESH}
+                lab = self._lab = Lab.start(progress=Progress(), **options)
             self._wanted, self.host = wanted, ManagedHost(lab, self._collections)
             self.converged = VOID
         return self.host

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from . import packages
-from .conftest import OneLab
+from .conftest import FRESH, OneLab
 from .declared import HELPER, WAKEUP, main_rules, rule
 from .guests import guest
 from .managed import ManagedHost
 from .watching import everything
 
-LAB = {"shape": "standard"}
+LAB = {"shape": "standard", FRESH: True}
 
 MODULE = "python3 -I -c 'import pyudev'"
 
