@@ -40,12 +40,16 @@ def wanted_lab(module: Any) -> dict[str, Any]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the files of one lab together; inside a file nothing moves.
 
-    The lab that most tests want is the last one: where several processes share the files, all of
-    them find some to the end.
+    The lab that most tests want comes late: where several processes share the files, all of them
+    find some to the end. That with many cards comes last, when the other checks are over: its host
+    has so much to do that it suffers most from others.
     """
-    wanted = [str(wanted_lab(item.module)) for item in items]
-    times = Counter(wanted)
-    order = {lab: (times[lab], place) for place, lab in enumerate(dict.fromkeys(wanted))}
+    wanted = [wanted_lab(item.module) for item in items]
+    times = Counter(map(str, wanted))
+    order = {
+        str(lab): (lab.get("shape") == "many", times[str(lab)], place)
+        for place, lab in reversed(list(enumerate(wanted)))
+    }
     items.sort(key=lambda item: order[str(wanted_lab(item.module))])
 
 

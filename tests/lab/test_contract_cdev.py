@@ -26,5 +26,6 @@ def test_the_contract_holds_by_cdev_and_iommufd(lab: Lab) -> None:
     run_contract(lab, "cdev", WITHOUT_HOST_DRIVERS)
 
 
+@pytest.mark.soak
 def test_the_contract_holds_by_group_on_the_same_kernel(lab: Lab) -> None:
     run_contract(lab, "group", WITHOUT_HOST_DRIVERS)
