@@ -112,7 +112,7 @@ class Server:
         for connection in list(self._connections):
             if connection.idle and connection.rested:
                 connection.close()
-            connection.rested = True
+            connection.rested = connection.idle
         if self._connections:
             self._resting.begin()
 
