@@ -254,7 +254,7 @@ def test_a_client_that_is_not_answered_yet_may_be_silent(
         client.sendall(request("Keep"))
         assert not threading.Event().wait(0.3)
         (waiting,) = serving.server._connections
-        assert waiting.rested
+        assert not waiting.idle
 
 
 def test_a_client_that_never_reads_is_parted_from_and_delays_nobody(serving: Serving) -> None:
