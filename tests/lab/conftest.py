@@ -46,10 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     wanted = [wanted_lab(item.module) for item in items]
     times = Counter(map(str, wanted))
-    order = {
-        str(lab): (lab.get("shape") == "many", times[str(lab)], place)
-        for place, lab in reversed(list(enumerate(wanted)))
-    }
+    order: dict[str, tuple[bool, int, int]] = {}
+    for place, lab in enumerate(wanted):
+        order.setdefault(str(lab), (lab.get("shape") == "many", times[str(lab)], place))
     items.sort(key=lambda item: order[str(wanted_lab(item.module))])
 
 

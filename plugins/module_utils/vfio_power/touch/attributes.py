@@ -31,6 +31,7 @@ def text_of(path: str, missing: str = "") -> str:
 
 
 def number_of(path: str, missing: int) -> int:
+    """Return a number, or ``missing`` where there is none."""
     try:
         return int(text_of(path))
     except ValueError:
@@ -38,6 +39,7 @@ def number_of(path: str, missing: int) -> int:
 
 
 def optional_number(path: str) -> Optional[int]:
+    """Return a number that is not negative, or None where there is none."""
     text = text_of(path)
     return int(text) if text.isdecimal() else None
 
@@ -53,6 +55,7 @@ def is_readable(path: str) -> Optional[bool]:
 
 
 def switch_of(path: str) -> Optional[bool]:
+    """Tell whether a parameter of a module is on; None where there is no such parameter."""
     value = text_of(path)
     return value in ("Y", "1") if value else None
 
@@ -66,6 +69,7 @@ def target_of(path: str) -> str:
 
 
 def names_in(folder: str) -> list[str]:
+    """Return what a folder has, in order; nothing where it is not there."""
     try:
         return sorted(os.listdir(folder))
     except OSError:

@@ -12,9 +12,6 @@ import time
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import connection
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.patience import (
-    Patience,
-)
 
 from .serving import Serving
 from .talking import NAME, Methods, replies, request, still_answers, wait_until
@@ -230,31 +227,38 @@ def test_a_client_may_think_between_its_calls(
         assert next(answers) == {"parameters": {"number": 2}}
 
 
-def test_a_client_that_asks_for_nothing_more_is_parted_from(
-    serving: Serving, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    patience = Patience(serving.loop, 0.2, serving.server._part_from_the_resting)
-    monkeypatch.setattr(serving.server, "_resting", patience)
+def look_for_the_resting(serving: Serving) -> None:
+    """Have the server look as it does every half minute."""
+    looked = threading.Event()
+    serving.loop.call_soon_threadsafe(serving.server._part_from_the_resting)
+    serving.loop.call_soon_threadsafe(looked.set)
+    assert looked.wait(10)
+
+
+def test_a_client_that_asks_for_nothing_more_is_parted_from(serving: Serving) -> None:
     with serving.connect() as silent, serving.connect() as client:
-        answers, ends = replies(client), time.monotonic() + 1.0
-        while time.monotonic() < ends:  # it goes on asking, and is answered
-            client.sendall(request("Echo", number=1))
-            assert next(answers) == {"parameters": {"number": 1}}
+        wait_until(lambda: len(serving.server._connections) == 2)
+        assert serving.server._resting.runs
+        look_for_the_resting(serving)
+        answers = replies(client)
+        client.sendall(request("Echo", number=1))
+        assert next(answers) == {"parameters": {"number": 1}}
+        look_for_the_resting(serving)
         assert silent.recv(1) == b""
+        client.sendall(request("Echo", number=2))
+        assert next(answers) == {"parameters": {"number": 2}}
+        for _look in range(2):
+            look_for_the_resting(serving)
         assert client.recv(1) == b""
-    assert still_answers(serving)
 
 
-def test_a_client_that_is_not_answered_yet_may_be_silent(
-    serving: Serving, methods: Methods, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    patience = Patience(serving.loop, 0.05, serving.server._part_from_the_resting)
-    monkeypatch.setattr(serving.server, "_resting", patience)
+def test_a_client_that_is_not_answered_yet_may_be_silent(serving: Serving) -> None:
     with serving.connect() as client:
         client.sendall(request("Keep"))
-        assert not threading.Event().wait(0.3)
-        (waiting,) = serving.server._connections
-        assert not waiting.idle
+        wait_until(lambda: [it for it in serving.server._connections if not it.idle])
+        for _look in range(3):
+            look_for_the_resting(serving)
+        assert len(serving.server._connections) == 1
 
 
 def test_a_client_that_never_reads_is_parted_from_and_delays_nobody(serving: Serving) -> None:
