@@ -110,7 +110,7 @@ class Server:
     def _part_from_the_resting(self) -> None:
         """Part from those who asked for nothing since the look before, one timer for all."""
         for connection in list(self._connections):
-            if connection.idle and connection.rested:
+            if connection.rested:
                 connection.close()
             connection.rested = connection.idle
         if self._connections:
