@@ -181,8 +181,22 @@ class Lab:
         self._devices = None
 
     def remove_device(self, id: str) -> None:
-        """Ask the guest to give a card up, as pressing the slot's button does."""
-        self.qmp("device_del", id=id)
+        """Ask the guest to give a card up, as pressing the slot's button does.
+
+        QEMU refuses while the slot's power indicator blinks, which the guest ends a moment after
+        the card has appeared.
+        """
+
+        def pressed() -> bool:
+            try:
+                self.qmp("device_del", id=id)
+            except LabError as refused:
+                if "power indicator blinking" not in str(refused):
+                    raise
+                return False
+            return True
+
+        self.wait_for(pressed, 30, f"the slot of {id} to take its button")
         self._devices = None
 
     def has_device(self, id: str) -> bool:
