@@ -257,6 +257,16 @@ def lab_images(session: nox.Session) -> None:
         in_lab(session, "-m", "tests.lab", "build", *options)
 
 
+@nox.session(python=PYTHON, tags=LAB)
+def uapi(session: nox.Session) -> None:
+    """The numbers and structures, against the header of the kernel that the virtual hosts run."""
+    install(session, core(NEWEST))
+    header = ["python", "-B", "-m", "tests.lab", "--quiet", "header"]
+    folder = session.run(*header, silent=True, stderr=None)
+    test = "tests/unit/plugins/module_utils/test_uapi.py"
+    units_by_pytest(session, "-v", test, VFIO_POWER_HEADERS=str(folder).strip())
+
+
 # In the order of tests/lab/conftest.py: one file has to be the first on its host.
 SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
 

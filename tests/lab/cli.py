@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     start = verbs.add_parser("start", help="boot a lab in the background")
     build = verbs.add_parser("build", help="build and cache what a start needs, boot nothing")
+    verbs.add_parser("header", help="say where the kernel's <linux/vfio.h> can be included from")
     for verb in (start, build):
         verb.add_argument("--debian", choices=base.RELEASES, default="13")
         verb.add_argument("--kernel", choices=KERNELS, default="debian")
@@ -97,6 +98,10 @@ def _build(options: argparse.Namespace, progress: Progress) -> None:
     if options.kernel == "iommufd":
         kernel.obtain(progress)
     progress.note("Everything is in the cache.")
+
+
+def _header(_options: argparse.Namespace, progress: Progress) -> None:
+    sys.stdout.write(f"{kernel.header(progress)}\n")
 
 
 def _start(options: argparse.Namespace, progress: Progress) -> None:
@@ -178,6 +183,7 @@ def signals_unwind() -> Iterator[None]:
 
 VERBS = {
     "build": _build,
+    "header": _header,
     "start": _start,
     "enter": _enter,
     "ssh": _ssh,

@@ -4,7 +4,8 @@
 """A small kernel with iommufd and VFIO's device nodes, which Debian's own kernels leave out.
 
 Built from Debian's source package with iommufd-kernel.config and kept in the cache.  It has all
-drivers built in, so it boots the same root file system without an initrd.
+drivers built in, so it boots the same root file system without an initrd.  Its header is newer
+than that of the machine may be.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from . import cache, packages
 from .progress import LabError, Progress
 
 SOURCE = Path("/usr/src/linux-source-6.12.tar.xz")
+HEADER = "include/uapi/linux/vfio.h"
 FRAGMENT = Path(__file__).with_name("iommufd-kernel.config")
 
 
@@ -30,6 +32,19 @@ def obtain(progress: Progress) -> Path:
             _build(folder)
 
     return cache.obtain("iommufd-kernel", [SOURCE.name, FRAGMENT.read_text()], build) / "bzImage"
+
+
+def header(progress: Progress) -> Path:
+    """The folder to include this kernel's <linux/vfio.h> from, without building the kernel."""
+
+    def build(folder: Path) -> None:
+        packages.ensure(packages.SOURCES, progress)
+        member = f"{SOURCE.name.partition('.tar')[0]}/{HEADER}"
+        unpack = ["tar", "--extract", f"--file={SOURCE}", "--occurrence=1", f"--directory={folder}"]
+        with progress.step("unpack the kernel's header"):
+            cache.run([*unpack, "--strip-components=3", member], "unpacking")
+
+    return cache.obtain("vfio-header", [SOURCE.name, HEADER], build)
 
 
 def _build(folder: Path) -> None:

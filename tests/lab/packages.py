@@ -28,15 +28,15 @@ RUN = (
     "debian-archive-keyring",
     "zstd",
 )
+SOURCES = ("linux-source-6.12", "xz-utils")
 KERNEL = (
-    "linux-source-6.12",
+    *SOURCES,
     "build-essential",
     "bc",
     "flex",
     "bison",
     "libelf-dev",
     "libssl-dev",
-    "xz-utils",
 )
 KEYRINGS = Path("/usr/share/keyrings")
 

@@ -39,22 +39,27 @@ def test_a_vendor_and_a_class_prefix_find_their_cards(main):
 
 
 def test_an_exact_address_beats_a_match_and_the_first_match_wins(main):
-    answer = predicted(
-        main,
+    rules = [
         {"name": "first", "match": {"device": ["10d3"]}, "mode": "entry"},
         {"name": "second", "match": {"vendor": ["8086"]}, "mode": "none", "reserve": True},
         rule(main, "nic", mode="none"),
-    )
-    rules = won(answer)
-    assert rules[main.address("nic")] == "nic"
-    assert rules[main.address("warm")] == "first"
-    assert "second" not in rules.values()
+    ]
+    foretold = won(predicted(main, *rules))
+    answer = main.declare(*rules, settle=15)
+    assert not answer.get("failed"), answer
+    assert won(answer) == foretold
+    assert foretold[main.address("nic")] == "nic"
+    assert foretold[main.address("warm")] == "first"
+    assert "second" not in foretold.values()
+    assert main.openable("nic"), "neither entered nor reserved"
+    assert main.held("warm")
+    assert main.power_state("warm") == "D3hot"
 
 
 def test_slot_and_property_find_one_card(main):
-    label = 'ACTION!="remove", SUBSYSTEM=="pci", KERNEL=="{}", ENV{{VFIO_POWER_LABEL}}="parked-1"'
+    line = 'ACTION!="remove", SUBSYSTEM=="pci", KERNEL=="{}", ENV{{VFIO_POWER_LABEL}}="parked-1"'
     rules_file = "/etc/udev/rules.d/99-test-label.rules"
-    main.lab.ssh(f"cat > {rules_file}", input=label.format(main.address("warm")) + "\n")
+    main.lab.ssh(f"cat > {rules_file}", input=line.format(main.address("warm")) + "\n")
     main.lab.ssh("udevadm control --reload && udevadm trigger -c change -s pci && udevadm settle")
     try:
         slots = "for s in /sys/bus/pci/slots/*; do echo $(basename $s) $(cat $s/address); done"
@@ -62,29 +67,18 @@ def test_slot_and_property_find_one_card(main):
             reversed(line.split()) for line in main.lab.ssh(slots).stdout.splitlines() if line
         )
         slot = by_place[main.address("disk")[:-2]]
-        answer = predicted(
-            main,
+        label = {"property": {"VFIO_POWER_LABEL": "parked-*"}}
+        rules = [
             {"name": "slot", "match": {"slot": [slot]}, "mode": "entry"},
-            {
-                "name": "label",
-                "match": {"property": {"VFIO_POWER_LABEL": "parked-*"}},
-                "mode": "entry",
-            },
-        )
-        rules = won(answer)
-        assert rules[main.address("disk")] == "slot"
-        assert rules[main.address("warm")] == "label"
-        assert main.address("nic") not in {a for a, name in rules.items() if name == "label"}
-        applied = main.declare(
-            {
-                "name": "label",
-                "match": {"property": {"VFIO_POWER_LABEL": "parked-*"}},
-                "mode": "entry",
-            },
-            settle=15,
-        )
+            {"name": "label", "match": label, "mode": "entry"},
+        ]
+        answer = predicted(main, *rules)
+        assert won(answer) == {main.address("disk"): "slot", main.address("warm"): "label"}
+        applied = main.declare(*rules, settle=15)
         assert not applied.get("failed"), applied
+        assert main.held("disk")
         assert main.held("warm"), "the helper asks udev too"
+        assert main.openable("nic"), "nobody meant it"
     finally:
         main.lab.ssh(f"rm {rules_file}; udevadm control --reload; udevadm trigger -c change -s pci")
 
@@ -115,11 +109,23 @@ def test_a_driver_list_looks_at_host_drivers_too(main):
         main.bind("warm")
 
 
+def test_a_driver_and_a_class_together_hold_what_both_mean(main):
+    both = {"driver": ["vfio-pci"], "class": ["0108"]}
+    answer = main.declare({"name": "both", "match": both, "mode": "none", "reserve": True})
+    assert not answer.get("failed"), answer
+    assert won(answer) == {main.address("disk"): "both"}
+    assert main.held("disk")
+    assert main.openable("nic"), "of the driver, but not of the class"
+
+
 def test_the_boot_display_is_found(main):
     main.bind("vga")
     try:
-        display = {"name": "display", "match": {"boot_vga": True}, "mode": "none"}
-        assert won(predicted(main, display)) == {main.address("vga"): "display"}
+        display = {"name": "display", "match": {"boot_vga": True}, "mode": "none", "reserve": True}
+        answer = main.declare(display)
+        assert not answer.get("failed"), answer
+        assert won(answer) == {main.address("vga"): "display"}
+        assert main.held("vga")
     finally:
         main.lab.ssh(f"driverctl --nosave unset-override {main.address('vga')}", check=False)
 
