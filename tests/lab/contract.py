@@ -37,14 +37,15 @@ def bring_contract(lab: Lab, collections: Path, scratch: Path) -> None:
     lab.ssh(f"cd {_HOME} && tar xf contract.tar")
 
 
-def run_contract(lab: Lab, backend: str, words: str = "") -> None:
+def run_contract(lab: Lab, backend: str, host_driver: str = "e1000e") -> None:
     """Run the tests for one way in; a failing one shows as this one failing, with all it said."""
-    ground = {"backend": backend, **{name: lab.devices[card] for name, card in CARDS.items()}}
+    cards = {name: lab.devices[card] for name, card in CARDS.items()}
+    ground = {"backend": backend, "host_driver": host_driver, **cards}
     command = (
         f"cd {_HOME} && PYTHONPATH=. PYTHONDONTWRITEBYTECODE=1"
         f" VFIO_POWER_GROUND={shlex.quote(json.dumps(ground))}"
         f" timeout {_PATIENCE} python3 -m pytest -q -ra --tb=short -p no:cacheprovider"
-        f" --rootdir=. --confcutdir={_TESTS} {words} {_TESTS}"
+        f" --rootdir=. --confcutdir={_TESTS} {_TESTS}"
     )
     done = lab.ssh(command, check=False, timeout=_PATIENCE + 60)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

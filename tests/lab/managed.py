@@ -119,13 +119,14 @@ class ManagedHost(Outside):
     # What the collection does
 
     def module(
-        self, name: str, check: bool = False, user: str = "", **options: Any
+        self, name: str, check: bool = False, user: str = "", python: str = "", **options: Any
     ) -> dict[str, Any]:
-        """Run a module of the collection and return its answer, failed or not."""
+        """Run a module of the collection, by another Python maybe; return its answer or failure."""
         command = ["ansible", "lab", "-i", self.lab.inventory(), "-m", f"vfio.power.{name}"]
         command += ["-a", json.dumps(options)] if options else []
         command += ["--check", "--diff"] if check else []
         command += ["--become", "--become-method", "su", "--become-user", user] if user else []
+        command += ["-e", f"ansible_python_interpreter={python}"] if python else []
         done = self._run(command)
         verdict, arrow, text = done.stdout.partition(" => ")
         if not arrow or "UNREACHABLE" in verdict:

@@ -35,18 +35,25 @@ def moved_away(host: ManagedHost, path: str) -> Iterator[None]:
         host.lab.ssh(f"mv {path}.away {path}")
 
 
+@contextmanager
+def nothing_stored(host: ManagedHost) -> Iterator[None]:
+    """See that a block leaves the declaration as it was, and does not write it anew either."""
+    files = "cd /var/lib/vfio-power && stat -c '%n %i %Y' declared.json* && cat declared.json*"
+    before = host.lab.ssh(files).stdout
+    yield
+    assert host.lab.ssh(files).stdout == before
+
+
 def refused(answer: dict) -> str:
     assert answer.get("failed"), answer
     return answer["msg"]
 
 
 def test_a_stopped_helper_is_named_and_nothing_is_written(installed):
-    stored = "cat /var/lib/vfio-power/declared.json"
-    before = installed.lab.ssh(stored).stdout
     installed.lab.ssh("systemctl stop vfio-powerd.socket vfio-powerd.service")
-    said = refused(installed.declare(rule(installed, "disk", mode="entry")))
+    with nothing_stored(installed):
+        said = refused(installed.declare(rule(installed, "disk", mode="entry")))
     assert "systemctl" in said
-    assert installed.lab.ssh(stored).stdout == before
     nic = installed.address("nic")
     listed = installed.ctl("list")  # what can be seen is shown all the same, so that is no failure
     assert nic in listed.stdout
@@ -94,8 +101,10 @@ def test_a_helper_of_another_revision_is_refused(installed):
     installed.lab.ssh(f"sed -i 's/^API_REVISION = .*/API_REVISION = 99/' {version}")
     installed.lab.ssh("systemctl restart vfio-powerd.service")
     try:
-        said = refused(installed.declare(rule(installed, "nic", mode="entry")))
+        with nothing_stored(installed):
+            said = refused(installed.declare(rule(installed, "disk", mode="entry")))
         assert "99" in said
+        assert installed.openable("disk")
         assert "vfio.power.helper" in said
         assert "api-mismatch" in {it["code"] for it in installed.info()["drift"]}
     finally:
@@ -110,6 +119,23 @@ def test_without_pyudev_only_what_needs_it_is_refused(installed):
         assert "pyudev" in said
         plain = installed.declare(rule(installed, "nic", mode="entry"))
         assert not plain.get("failed"), plain
+
+
+def test_a_python_without_pyudev_leaves_it_to_the_distributions(installed):
+    installed.lab.ssh("python3 -m venv --without-pip /root/bare")
+    one_card = {"PCI_SLOT_NAME": installed.address("disk")}
+    by_property = {"name": "it", "match": {"property": one_card}, "mode": "entry"}
+    answer = installed.declare(by_property, check=True, python="/root/bare/bin/python3")
+    assert not answer.get("failed"), answer
+    assert {it["name"]: it["matched"] for it in answer["rules"]} == {"it": 1}
+
+
+def test_without_root_nothing_is_declared(installed):
+    installed.lab.ssh("id looker >/dev/null 2>&1 || useradd --create-home looker")
+    with nothing_stored(installed):
+        said = refused(installed.declare(rule(installed, "disk", mode="entry"), user="looker"))
+    assert "become: true" in said
+    assert installed.openable("disk")
 
 
 def test_a_damaged_declaration_is_told_and_the_generation_before_is_used(installed):
@@ -171,18 +197,17 @@ class TestOtherBoots:
 
     def test_without_an_iommu_it_says_so(self, installed):
         installed.lab.restart(on_vfio=["nic"], command_line="intel_iommu=off")
-        said = refused(installed.declare(rule(installed, "nic", mode="entry")))
+        with nothing_stored(installed):
+            said = refused(installed.declare(rule(installed, "disk", mode="entry")))
         assert "no IOMMU group" in said
         assert "intel_iommu=on" in said
 
     def test_without_vfio_pci_the_next_step_is_to_load_it(self, installed):
-        stored = "cat /var/lib/vfio-power/declared.json"
-        before = installed.lab.ssh(stored).stdout
         installed.lab.ssh(HIDE_VFIO)
         installed.lab.restart(on_vfio=[], command_line="")
-        said = refused(installed.declare(rule(installed, "disk", mode="entry")))
+        with nothing_stored(installed):
+            said = refused(installed.declare(rule(installed, "disk", mode="entry")))
         assert "neither /dev/vfio/vfio nor /dev/iommu" in said
         assert "modprobe vfio-pci" in said
         assert "IOMMU group" not in said, "that one is there"
-        assert installed.lab.ssh(stored).stdout == before
         assert installed.info()["host"]["vfio"] is False

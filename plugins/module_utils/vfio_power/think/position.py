@@ -26,7 +26,6 @@ class Position(NamedTuple):
     hold: Optional[HoldReport] = None
     host: HostFacts = HostFacts()
     quirks: tuple[Quirk, ...] = ()
-    rivals: tuple[Rival, ...] = ()  # others who write its policy
     idle_policy: tuple[Rival, ...] = ()  # where the host's disable_idle_d3 comes from
     users_known: bool = True  # who has devices open was seen, which takes root
 
@@ -50,16 +49,6 @@ class Position(NamedTuple):
 def knob(address: PciAddress, name: str) -> str:
     """Return the path of a device's attribute."""
     return f"/sys/bus/pci/devices/{address}/{name}"
-
-
-def written_by(position: Position, attribute: str, *values: str) -> str:
-    """Return `` (written by FILE:LINE, …)`` for others who write that, or nothing."""
-    places = [
-        rival.place
-        for rival in position.rivals
-        if rival.attribute == attribute and rival.value in (*values, "")
-    ]
-    return f" (perhaps written by {', '.join(places)})" if places else ""
 
 
 def standing(node: Node) -> str:

@@ -13,7 +13,7 @@ from typing import Callable, NamedTuple
 from ..words.address import PciAddress
 from ..words.facts import Facts
 from ..words.rival import D3COLD_ALLOWED, DISABLE_IDLE_D3, POWER_CONTROL, PolicyFile, Rival
-from .udev_rules import writes
+from .udev_rules import Card, writes
 
 UDEV, TLP, POWERTOP, TUNED, MODPROBE, KERNEL = (
     "udev",
@@ -33,11 +33,18 @@ _WORD = re.compile(r"\bvfio[-_]pci\.disable_idle_d3(?:=(?P<value>\w+))?")
 
 
 def rivals_of(
-    facts: Facts, files: Iterable[PolicyFile], properties: Mapping[str, str]
+    facts: Facts,
+    files: Iterable[PolicyFile],
+    properties: Mapping[str, str],
+    above: Iterable[Facts] = (),
 ) -> tuple[Rival, ...]:
-    """Return every line that decides about a device, in the order of the files."""
-    files = tuple(files)
-    found = [rival for file in files for rival in _in_file(file, facts, properties)]
+    """Return every line that decides about a device, in the order of the files.
+
+    ``properties`` are the device's own, of udev's database; ``above`` are the ports over it, which
+    are not asked for before a rule has a condition on them.
+    """
+    files, card = tuple(files), Card(facts, properties, above)
+    found = [rival for file in files for rival in _in_file(file, card)]
     return (*found, *_tlp(facts, [file for file in files if file.tool == TLP]))
 
 
@@ -53,13 +60,13 @@ def idle_policy(files: Iterable[PolicyFile]) -> tuple[Rival, ...]:
     return tuple(found)
 
 
-def _in_file(file: PolicyFile, facts: Facts, properties: Mapping[str, str]) -> Iterator[Rival]:
+def _in_file(file: PolicyFile, card: Card) -> Iterator[Rival]:
     if file.tool == UDEV:
-        for number, attribute, value in writes(file.text, facts, properties):
+        for number, attribute, value in writes(file.text, card):
             yield _rival(file, number, attribute, value)
     else:
         reader = _READERS.get(file.tool)
-        yield from reader(file, facts) if reader else ()
+        yield from reader(file, card.facts) if reader else ()
 
 
 def _powertop(file: PolicyFile, _facts: Facts) -> Iterator[Rival]:

@@ -11,9 +11,9 @@ and a jump does not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from ..words.facts import Facts
 from ..words.rival import D3COLD_ALLOWED, POWER_CONTROL
@@ -47,13 +47,32 @@ class Line(NamedTuple):
         return next((it.value for it in self.tokens if it.key == key and it.operator == "="), None)
 
 
+class Card:
+    """A device as rules see it: with udev's properties, and the ports above it."""
+
+    def __init__(
+        self, facts: Facts, properties: Mapping[str, str], above: Iterable[Facts] = ()
+    ) -> None:
+        self.facts = facts
+        self.properties = properties
+        self._above = above
+        self._line: Optional[tuple[Facts, ...]] = None
+
+    @property
+    def line(self) -> tuple[Facts, ...]:
+        """The device and the ports above it; these are asked for when somebody wants to know."""
+        if self._line is None:
+            self._line = (self.facts, *self._above)
+        return self._line
+
+
 Write = tuple[int, str, str]  # line, attribute, value
 
 
-def writes(text: str, facts: Facts, properties: Mapping[str, str]) -> list[Write]:
+def writes(text: str, card: Card) -> list[Write]:
     """Return what a file of rules writes to a device's power policy."""
     lines = list(_lines(text))
-    found = {it for action in ACTIONS for it in _written(lines, facts, properties, action)}
+    found = {it for action in ACTIONS for it in _written(lines, card, action)}
     return sorted(found)
 
 
@@ -76,15 +95,13 @@ def _lines(text: str) -> Iterator[Line]:
         whole = ""
 
 
-def _written(
-    lines: list[Line], facts: Facts, properties: Mapping[str, str], action: str
-) -> Iterator[Write]:
+def _written(lines: list[Line], card: Card, action: str) -> Iterator[Write]:
     ahead: Optional[str] = None
     for line in lines:
         if ahead is not None and line.of("LABEL") != ahead:
             continue
         ahead = None
-        verdicts = [_fits(token, facts, properties, action) for token in line.tokens]
+        verdicts = [_fits(token, card, action) for token in line.tokens]
         if False in verdicts:
             continue
         yield from _assigned(line)
@@ -103,42 +120,49 @@ def _assigned(line: Line) -> Iterator[Write]:
                     yield line.number, knob, said[1] if said else ""
 
 
-def _fits(token: Token, facts: Facts, properties: Mapping[str, str], action: str) -> Optional[bool]:
+def _fits(token: Token, card: Card, action: str) -> Optional[bool]:
     """Tell whether a condition holds; None where that is not known. Assignments always do."""
     if token.operator not in ("==", "!="):
         return True
-    seen = _seen(token, facts, properties, action)
+    seen = _seen(token, card, action)
     if seen is None:
         return None
     patterns = token.value.split("|")
-    met = any(fnmatchcase(value, pattern) for value in seen for pattern in patterns)
-    return met is (token.operator == "==")
+    met = (any(fnmatchcase(value, pattern) for pattern in patterns) for value in seen)
+    return (token.operator == "==") in met
 
 
-def _seen(
-    token: Token, facts: Facts, properties: Mapping[str, str], action: str
-) -> Optional[tuple[str, ...]]:
+def _seen(token: Token, card: Card, action: str) -> Optional[tuple[str, ...]]:
     """Return the values that a condition is compared with; one of them has to fit."""
-    identity, driver = facts.identity, facts.driver or ""
-    port = str(facts.port) if facts.port else ""
-    if token.key in ("ATTR", "ATTRS"):
-        name = "class_code" if token.attribute == "class" else token.attribute
-        value = identity._asdict().get(name)
-        return None if value is None else (f"0x{value}",)
+    if token.key == "ACTION":
+        return (action,)
     if token.key == "ENV":
         if token.attribute in _KERNELS_OWN:
             return None
-        return (properties.get(token.attribute, ""),)
-    return {
-        "ACTION": (action,),
-        "SUBSYSTEM": ("pci",),
-        "SUBSYSTEMS": ("pci",),
-        "KERNEL": (str(facts.address),),
-        "KERNELS": (str(facts.address), port),
-        "DRIVER": (driver,),
-        "DRIVERS": (driver, "pcieport"),
-    }.get(token.key)
+        return (card.properties.get(token.attribute, ""),)
+    one = _OF_ONE.get(token.key.removesuffix("S"))
+    if one is None:
+        return None
+    # SUBSYSTEMS, KERNELS and so on ask the device and all above it.
+    line = card.line if token.key.endswith("S") else (card.facts,)
+    values = [one(facts, token.attribute) for facts in line]
+    if token.key == "KERNELS":
+        top = line[-1].address
+        values.append(f"pci{top.domain:04x}:{top.bus:02x}")
+    known = tuple(value for value in values if value is not None)
+    return known or None
 
 
+def _attribute(facts: Facts, name: str) -> Optional[str]:
+    value = facts.identity._asdict().get("class_code" if name == "class" else name)
+    return None if value is None else f"0x{value}"
+
+
+_OF_ONE: Mapping[str, Callable[[Facts, str], Optional[str]]] = {
+    "ATTR": _attribute,
+    "SUBSYSTEM": lambda _facts, _name: "pci",
+    "KERNEL": lambda facts, _name: str(facts.address),
+    "DRIVER": lambda facts, _name: facts.driver or "",
+}
 _KERNELS_OWN = ("DEVPATH", "MODALIAS", "DRIVER", "PCI_CLASS", "PCI_ID", "PCI_SUBSYS_ID", "SEQNUM")
 """Properties that come with each event and are in no database."""

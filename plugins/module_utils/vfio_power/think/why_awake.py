@@ -11,9 +11,9 @@ from typing import Callable, Optional
 from ..words.allowance import Allowance
 from ..words.mode import Mode
 from ..words.quirk import Kind, Quirk
-from ..words.rival import POWER_CONTROL
+from ..words.rival import POWER_CONTROL, written_by
 from ..words.why import PM_OFF, Reason
-from .position import Position, knob, written_by
+from .position import Position, knob
 
 Check = Callable[[Position], Optional[Reason]]
 
@@ -33,7 +33,7 @@ def control_on(position: Position) -> Optional[Reason]:
         return None
     kept = "as the kernel leaves a device without a driver" if _driverless(position) else ""
     kept = kept and f", {kept}"
-    by = written_by(position, POWER_CONTROL, "on")
+    by = written_by(position.device.rivals, POWER_CONTROL, "on")
     message = f"power/control of {position.address} reads on{kept}{by}: it must not be suspended"
     hint = f"To let it sleep: echo auto > {knob(position.address, POWER_CONTROL)}"
     if position.rule is not None and position.rule.policy.runtime_pm is Allowance.FORBID:

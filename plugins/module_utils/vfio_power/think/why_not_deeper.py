@@ -14,9 +14,9 @@ from typing import Optional
 
 from ..words.allowance import Allowance
 from ..words.quirk import Kind
-from ..words.rival import D3COLD_ALLOWED, POWER_CONTROL
+from ..words.rival import D3COLD_ALLOWED, POWER_CONTROL, written_by
 from ..words.why import Node, Reason
-from .position import Position, knob, standing, written_by
+from .position import Position, knob, standing
 
 FIXED = ("no-power-management", "no-platform-power", "port-kept-awake")
 """Reasons that nobody can do anything about while the host runs; they bound what is reachable."""
@@ -80,7 +80,7 @@ def _unpowered(position: Position) -> Reason:
 
 def _d3cold_forbidden(position: Position) -> Reason:
     quirk = next((it for it in position.quirks if it.kind is Kind.NO_D3COLD), None)
-    by = written_by(position, D3COLD_ALLOWED, "0")
+    by = written_by(position.device.rivals, D3COLD_ALLOWED, "0")
     perhaps = "" if _manageable(position) else ", as for a device without PCI power management"
     message = f"d3cold_allowed of {position.address} reads 0{by or perhaps}"
     path = knob(position.address, D3COLD_ALLOWED)
@@ -121,11 +121,13 @@ def _port(port: Node) -> Iterator[Reason]:
         )
         yield Reason("port-kept-awake", address, message, hint)
     elif port.power.control == "on":
-        message = f"power/control of port {address} reads on: it must not be suspended"
+        by = written_by(port.rivals, POWER_CONTROL, "on")
+        message = f"power/control of port {address} reads on{by}: it must not be suspended"
         hint = f"To let it sleep: echo auto > {knob(address, POWER_CONTROL)}"
         yield Reason("port-control-on", address, message, hint)
     if port.bounds.d3cold_allowed is False:
-        message = f"d3cold_allowed of port {address} reads 0"
+        by = written_by(port.rivals, D3COLD_ALLOWED, "0")
+        message = f"d3cold_allowed of port {address} reads 0{by}"
         hint = f"To allow it: echo 1 > {knob(address, D3COLD_ALLOWED)}, which wakes all below it"
         yield Reason("port-d3cold-not-allowed", address, message, hint)
 
@@ -141,7 +143,8 @@ def _sibling(sibling: Node) -> Iterator[Reason]:
     if sibling.awake:
         yield _sibling_awake(sibling)
     if sibling.bounds.d3cold_allowed is False:
-        message = f"d3cold_allowed of {address} below the same port reads 0"
+        by = written_by(sibling.rivals, D3COLD_ALLOWED, "0")
+        message = f"d3cold_allowed of {address} below the same port reads 0{by}"
         hint = f"If it takes D3cold well: echo 1 > {knob(address, D3COLD_ALLOWED)}"
         yield Reason("sibling-d3cold-not-allowed", address, message, hint)
 
@@ -151,8 +154,10 @@ def _doing(sibling: Node) -> str:
         return f"in use by {' and '.join(sibling.opened_by)}"
     if sibling.held:
         return f"{standing(sibling)}, held by the helper"
-    on = ", its power/control reads on" if sibling.power.control == "on" else ""
-    return standing(sibling) + on
+    if sibling.power.control != "on":
+        return standing(sibling)
+    by = written_by(sibling.rivals, POWER_CONTROL, "on")
+    return f"{standing(sibling)}, its power/control reads on{by}"
 
 
 def _let_sleep(sibling: Node) -> str:

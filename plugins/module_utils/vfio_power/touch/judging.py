@@ -11,7 +11,6 @@ from typing import NamedTuple, Optional
 from ..think.drift import DOWN, RUNNING, Case, HostCase, judge, judge_host
 from ..think.position import Position
 from ..think.quirks import has, quirks_of
-from ..think.rivals import rivals_of
 from ..think.units import host_drivers, power_set, unit
 from ..think.why import blockers, explain
 from ..think.why_not_deeper import best, not_deeper
@@ -28,7 +27,6 @@ from .openers import openers_of
 from .positions import Positions
 from .quirks import Loaded as KnownBad
 from .sysfs import Sysfs
-from .udev import recorded
 from .view import DeviceView, Opener
 
 
@@ -87,9 +85,7 @@ def view_of(address: PciAddress, seen: Seen, sysfs: Sysfs, positions: Positions)
         return view._replace(drift=tuple(judge(_case(view, seen))))
     if has(facts, Kind.NO_D3COLD, view.quirks):
         view = view._replace(kept_awake=_d3cold_ahead(view))
-    if seen.policies:
-        properties = facts.properties or recorded(address)
-        view = view._replace(rivals=rivals_of(facts, seen.policies, properties))
+    view = view._replace(rivals=positions.rivals(facts))
     if seen.explaining or _in_question(view):
         return _explained(view, seen, positions.of(view, facts))
     return view._replace(drift=tuple(judge(_case(view, seen))))

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Optional
 
 from ..think.position import Position
-from ..think.rivals import idle_policy
+from ..think.rivals import idle_policy, rivals_of
 from ..words.address import PciAddress
 from ..words.facts import Facts, HostFacts, Power
 from ..words.report import HoldReport
-from ..words.rival import PolicyFile
+from ..words.rival import PolicyFile, Rival
 from ..words.why import Node
 from .openers import openers_of
 from .sysfs import Sysfs
+from .udev import recorded
 from .view import DeviceView, Opener
 
 
@@ -39,9 +40,11 @@ class Positions:
         self._holds = holds
         self._openers = openers
         self._host = host
+        self._policies = policies
         self._idle_policy = idle_policy(policies) if host.disable_idle_d3 else ()
         self._users_known = users_known
         self._nodes: dict[PciAddress, Node] = {}
+        self._rivals: dict[PciAddress, tuple[Rival, ...]] = {}
         self._below: Optional[dict[PciAddress, list[Facts]]] = None
 
     def of(self, view: DeviceView, facts: Facts) -> Position:
@@ -55,18 +58,33 @@ class Positions:
             hold=view.hold,
             host=self._host,
             quirks=view.quirks,
-            rivals=view.rivals,
             idle_policy=self._idle_policy,
             users_known=self._users_known,
         )
 
-    def _ports(self, facts: Facts, ports: tuple[PciAddress, ...]) -> tuple[Node, ...]:
-        """Return the ports; the label of a slot is known of what is plugged into it."""
-        found, slot = [], facts.slot
+    def rivals(self, facts: Facts) -> tuple[Rival, ...]:
+        """Return which lines of other tools' files write the power policy of a device or port."""
+        if not self._policies:
+            return ()
+        known = self._rivals.get(facts.address)
+        if known is None:
+            properties = facts.properties or recorded(facts.address)
+            above = self._above(self._sysfs.ports(facts.address))
+            known = rivals_of(facts, self._policies, properties, above)
+            self._rivals[facts.address] = known
+        return known
+
+    def _above(self, ports: tuple[PciAddress, ...]) -> Iterator[Facts]:
         for address in ports:
             port = self._devices.get(address) or self._sysfs.facts(address, slot=False)
             if port is None or not port.bridge:
-                break  # it was unplugged while we looked, or is a controller with buses of its own
+                return  # it was unplugged while we looked, or is a controller with buses of its own
+            yield port
+
+    def _ports(self, facts: Facts, ports: tuple[PciAddress, ...]) -> tuple[Node, ...]:
+        """Return the ports; the label of a slot is known of what is plugged into it."""
+        found, slot = [], facts.slot
+        for port in self._above(ports):
             found.append(self._node(port, slot))
             slot = port.slot
         return tuple(found)
@@ -96,11 +114,15 @@ class Positions:
         hold = self._holds.get(facts.address)
         held = hold is not None and hold.held
         opened_by = () if held else openers_of(facts, self._openers)
+        power = self._sysfs.power(facts.address) or Power()
+        bounds = self._sysfs.bounds(facts.address, slot)
+        kept = power.control == "on" or bounds.d3cold_allowed is False
         return Node(
             facts=facts,
-            power=self._sysfs.power(facts.address) or Power(),
-            bounds=self._sysfs.bounds(facts.address, slot),
+            power=power,
+            bounds=bounds,
             ports=self._sysfs.ports(facts.address),
             opened_by=tuple(map(str, opened_by)),
             held=held,
+            rivals=self.rivals(facts) if kept else (),
         )

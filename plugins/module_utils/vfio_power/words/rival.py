@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 POWER_CONTROL, D3COLD_ALLOWED, DISABLE_IDLE_D3 = (
@@ -43,3 +44,9 @@ class Rival(NamedTuple):
         """Return the place and what is written from there."""
         value = f"{self.value} to " if self.value else ""
         return f"{self.place} writes {value}{self.attribute}"
+
+
+def written_by(rivals: Iterable[Rival], attribute: str, value: str) -> str:
+    """Return `` (perhaps written by FILE:LINE, …)`` for those who write that, or nothing."""
+    places = [it.place for it in rivals if it.attribute == attribute and it.value in (value, "")]
+    return f" (perhaps written by {', '.join(places)})" if places else ""

@@ -9,6 +9,7 @@ from typing import NamedTuple, Optional
 
 from .address import PciAddress
 from .facts import Facts, Power
+from .rival import Rival
 
 PM_OFF = "unsupported"
 """The runtime status of a device whose runtime power management is switched off."""
@@ -34,6 +35,7 @@ class Node(NamedTuple):
     ports: tuple[PciAddress, ...] = ()  # above it, the nearest first
     opened_by: tuple[str, ...] = ()  # "qemu-system-x86 (pid 812, guest web)"; never the helper
     held: bool = False  # by the helper
+    rivals: tuple[Rival, ...] = ()  # others who write its policy
 
     @property
     def address(self) -> PciAddress:

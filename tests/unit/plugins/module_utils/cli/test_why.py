@@ -336,6 +336,25 @@ class TestOthers:
         (reason, *_more) = why(scene)["awake"]
         assert "perhaps written by /etc/udev/rules.d/80-nics.rules:2 (udev)" in reason["message"]
 
+    def test_who_writes_to_a_sibling_or_a_port_is_named_too(self, scene: Scene) -> None:
+        port = scene.host.add_port("0000:00:1c.0", sleeps=True)
+        beside = scene.add(BESIDE, depth="D3hot", port=port)
+        scene.host.write_control(beside.address, "on")
+        port.control = "on"
+        port.on_change()
+        asleep(scene, depth="D3hot", port=port)
+        rules = "/etc/udev/rules.d/80-mine.rules"
+        scene.write(
+            rules,
+            f'KERNEL=="{BESIDE}", ATTR{{power/control}}="on"\n'
+            'KERNEL=="0000:00:1c.0", ATTR{power/control}="on"\n'
+            'KERNELS=="0000:00:1c.0", ATTR{d3cold_allowed}="0"\n',
+        )
+        told = {it["code"]: it["message"] for it in why(scene)["not_deeper"]}
+        assert f"(perhaps written by {rules}:1 (udev))" in told["sibling-awake"]
+        assert f"(perhaps written by {rules}:2 (udev))" in told["port-control-on"]
+        assert f"{rules}:3 (udev) writes 0 to d3cold_allowed" in page(scene), "below that port"
+
     def test_a_program_gets_them_with_the_host_too(self, scene: Scene) -> None:
         scene.add(HERE)
         scene.write("/etc/tlp.conf", "RUNTIME_PM_ON_AC=auto\n")

@@ -24,6 +24,7 @@ class FakeGround:
 
     def __init__(self, folder: Path, backend: str, *, disable_idle_d3: bool) -> None:
         self.backend = backend
+        self.host_driver = "e1000e"
         self.host = FakeHost(folder, cdev=backend == "cdev", disable_idle_d3=disable_idle_d3)
         port = self.host.add_port("0000:00:1c.0", sleeps=True)
         self._devices = {

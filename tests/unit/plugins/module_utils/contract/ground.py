@@ -67,6 +67,7 @@ class Ground(Protocol):
     """
 
     backend: str  # group or cdev
+    host_driver: str  # one beside vfio-pci that takes the twins
     kernel: Kernel
     stranger: Kernel  # the same kernel, as another process asks it
     sysfs: Sysfs
@@ -92,7 +93,7 @@ class Ground(Protocol):
         """Take its driver away; returns when the last descriptor is closed."""
 
     def bind(self, name: str, driver: str = "vfio-pci") -> None:
-        """Give it a driver. Skips the test where the kernel has no such driver."""
+        """Give it a driver."""
 
 
 def facts(ground: Ground, name: str) -> Facts:

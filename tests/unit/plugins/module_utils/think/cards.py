@@ -15,6 +15,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts 
 
 GPU = Identity("10de", "2204", "1043", "87b5", "030000")
 AUDIO = Identity("10de", "1aef", "1043", "87b5", "040300")
+BRIDGE = Identity("8086", "a33e", "8086", "7270", "060400")
 NIC = Identity("8086", "10d3", "8086", "a01f", "020000")
 
 

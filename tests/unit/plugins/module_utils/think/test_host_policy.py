@@ -11,7 +11,10 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.host_p
     outlook,
     udev_rules,
 )
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.udev_rules import writes
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.udev_rules import (
+    Card,
+    writes,
+)
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.allowance import (
     Allowance,
     HostPolicy,
@@ -141,10 +144,10 @@ def rules_for(identity=GPU, **policy):
 
 def test_udev_writes_the_declared_policy_of_that_card_and_of_no_other():
     rules = rules_for(d3cold=FORBID, runtime_pm=FORBID)
-    told = [(knob, value) for _line, knob, value in writes(rules, card("65:00.0"), {})]
+    told = [(knob, value) for _line, knob, value in writes(rules, Card(card("65:00.0"), {}))]
     assert sorted(told) == [("d3cold_allowed", "0"), ("power/control", "on")]
-    assert writes(rules, card("66:00.0"), {}) == []
-    assert writes(rules, card("65:00.0", NIC), {}) == []
+    assert writes(rules, Card(card("66:00.0"), {})) == []
+    assert writes(rules, Card(card("65:00.0", NIC), {})) == []
 
 
 def test_udev_writes_nothing_that_reads_so_already_since_any_write_wakes():

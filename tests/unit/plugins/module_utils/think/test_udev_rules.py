@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.udev_rules import (
+    Card,
     writes,
 )
 from ansible_collections.vfio.power.tests.unit.plugins.module_utils.think.cards import (
+    BRIDGE,
     GPU,
     at,
     card,
 )
 
 CARD = card("65:00.0", GPU, port=at("00:03.1"))
+PORT = card("00:03.1", BRIDGE, driver="pcieport", vfio=False, bridge=True)
 ON = 'ATTR{power/control}="on"'
 WRITTEN = [(1, "power/control", "on")]
 
 
 def written(rule, properties=None):
-    return writes(rule, CARD, properties or {})
+    return writes(rule, Card(CARD, properties or {}, [PORT]))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,9 @@ def written(rule, properties=None):
         'ATTR{device}!="0x9999", ',
         'KERNEL=="0000:65:00.?", ',
         'KERNELS=="0000:00:03.1", SUBSYSTEMS=="pci", ',
+        'KERNELS=="pci0000:00", ',
+        'ATTRS{vendor}=="0x8086", DRIVERS=="pcieport", ',
+        'ATTRS{vendor}!="0x8086", ',
         'ACTION=="add|change", ',
         'ACTION=="bind", DRIVER=="vfio-pci", ',
         'TEST=="power/control", ',
