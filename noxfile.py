@@ -299,7 +299,7 @@ def soak(session: nox.Session) -> None:
 
 
 def run_lab_tests(session: nox.Session, *words: str, marked: str = "not soak") -> None:
-    install(session, core(NEWEST), "pytest", "pytest-xdist")
+    install(session, core(NEWEST), "pytest", "pytest-xdist", "jsonschema", "xmlschema")
     pytest = ["-m", "pytest", "-v", "-p", "no:cacheprovider", "--durations=10", "-m", marked]
     pytest += [f"--junitxml={machine.cache()}/times/{session.name}.xml"]
     with ansible.installed_collection(session, session.name) as collections:

@@ -84,6 +84,7 @@ def kills(host: ManagedHost, times: int) -> None:
     assert found["restarts"] == times, about
     assert all(found["hit"].values()), about
     assert found["moved"] == [], about
+    assert found["lost"] == [], about
     assert found["not_reached"] == [], about
     assert found["miscounted"] == [], about
     assert found["strangers"], about

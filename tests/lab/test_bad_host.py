@@ -1,7 +1,10 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts that cannot do what is asked: each says what is missing, where, and the next step."""
+"""Hosts that cannot do what is asked: each says what is missing, where, and the next step.
+
+And one that was asleep itself, which nobody can use for much else afterwards.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from .conftest import OneLab
-from .declared import HELPER, rule
+from .declared import DELAY, HELPER, WAKEUP, rule
 from .managed import ManagedHost
 
 LAB = {"shape": "small"}
@@ -185,6 +188,22 @@ def test_one_bad_device_does_not_hide_the_others(installed):
     (hint,) = (it["hint"] for it in answer["drift"] if it["code"] == "not-bound")
     assert f"driverctl set-override {installed.address('rng')} vfio-pci" in hint
     installed.bind("rng")
+
+
+def test_devices_sleep_on_when_the_host_was_suspended_to_memory(installed):
+    cards = {"disk": WAKEUP, "rng": {"mode": "entry"}}
+    declared = [rule(installed, card, **how) for card, how in cards.items()]
+    assert not installed.declare(*declared, settle=10).get("failed")
+    installed.lab.ssh("rtcwake --mode mem --seconds 3")
+    slept = "journalctl --unit vfio-powerd --boot --grep 'the host slept' --no-pager"
+    installed.lab.wait_for(
+        lambda: installed.lab.ssh(slept, check=False).returncode == 0, 30, "the helper to look"
+    )
+    for card, state in {"disk": "D3cold", "rng": "D3hot"}.items():
+        installed.reaches(card, state, seconds=DELAY + 20)
+    assert installed.held(*cards)
+    assert not installed.info()["drifted"]
+    # QEMU has taken the network card out meanwhile; the host that boots next has it again.
 
 
 class TestOtherBoots:

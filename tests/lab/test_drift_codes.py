@@ -58,6 +58,9 @@ ELSEWHERE = {
 }
 """The codes that need a helper, a host or a patience of their own, and the test that has them."""
 
+ONLY_IN_SOAK = ("stuck", "power-error")
+"""The kernel waits for minutes before it gives such a device up."""
+
 VERSION = "/usr/local/lib/vfio-power/current/vfio_power/words/version.py"
 
 
@@ -67,8 +70,10 @@ def test_each_code_has_its_place() -> None:
     for code, place in ELSEWHERE.items():
         name, _colons, test = place.partition("::")
         text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-        body = text.partition(f"def {test}(")[2].partition("\ndef ")[0]
-        assert f'"{code}"' in body, place
+        above, _name, below = text.partition(f"def {test}(")
+        assert f'"{code}"' in below.partition("\ndef ")[0], place
+        marks = above.rpartition("\n\n\n")[2]
+        assert ("pytest.mark.soak" in marks) is (code in ONLY_IN_SOAK), place
 
 
 @pytest.fixture

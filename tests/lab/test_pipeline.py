@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
+import xmlschema
 
+from .conftest import REPOSITORY
 from .connection import free_port
 from .declared import HELPER, WAKEUP, main_rules, rule
 from .host import Lab
@@ -100,6 +103,8 @@ def test_the_pipeline_tells_the_drifting_host_and_the_one_that_is_off(fleet: Fle
     page = (fleet.written / "report.html").read_text()
     assert all(name in page for name in ("good", "other", "off", nic))
 
+    jsonschema.validate(report, json.loads((REPOSITORY / "docs/report.schema.json").read_text()))
+    xmlschema.XMLSchema(REPOSITORY / "tests/report/junit.xsd").validate(fleet.written / "junit.xml")
     suites = ElementTree.parse(fleet.written / "junit.xml").getroot()
     trouble = {
         suite.get("name"): sum(int(suite.get(it, "0")) for it in ("failures", "errors"))

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 
 sys.path.insert(0, "/usr/local/lib/vfio-power/current")
 from vfio_power.touch.client import Client
@@ -172,100 +173,119 @@ def helper() -> int:
     return pid
 
 
-def kill(pid: int, aim: str, dice: random.Random, strangers: list[str]) -> set[str]:
-    """Kill the helper, and read devices before there is another one; return what it was at."""
+def kill(aim: str, dice: random.Random, held: list[str], strangers: list[str]) -> dict[str, set]:
+    """Kill the helper, and read devices before there is another one.
+
+    Returns what it was at, and which of the held devices somebody else could have had meanwhile.
+    """
+    pid = helper()
     moment(aim, dice)
     os.kill(pid, signal.SIGKILL)
-    was_at = states()
+    was_at, lost = states(), set()
     for address in strangers:
         touch(address)
     while show("MainPID") in (0, pid):
+        lost |= {it for it in held if not is_open(it)}
         time.sleep(0.05)
-    return was_at
+    return {"was_at": was_at, "lost": lost}
 
 
-def aim_at(aim: str, modes: dict[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Bring a device to the mode that it is changed from; return what to declare then.
+class Run:
+    """The devices, what is wanted of them, and all that was found not to be so."""
 
-    And which devices are not as declared before.
-    """
-    address = sorted(modes)[0]
-    before, after = AIMS[aim]
-    wrong = []
-    if modes[address] != before:
-        modes[address] = before
-        declare(modes)
-        wrong = wait_until(modes)
-    return {**modes, address: after}, wrong
+    def __init__(self, addresses: list[str], dice: random.Random) -> None:
+        self.addresses = addresses
+        self.dice = dice
+        self.modes = dict.fromkeys(addresses, "entry-with-wakeup")
+        self.since = dict.fromkeys(addresses, -LONG)  # in its mode, and not woken
+        self.aims = itertools.cycle(AIMS)
+        self.aim = ""
+        self.counted: dict[str, int] = {}
+        self.armed: set[str] = set()
+        self.found = {
+            "rounds": 0,
+            "hit": dict.fromkeys(AIMS, 0),
+            "strangers": 0,
+            **{what: [] for what in ("moved", "lost", "not_reached", "miscounted")},
+        }
 
+    def go(self, times: int) -> dict[str, object]:
+        declare(self.modes)
+        wait_until(self.modes)
+        self.found["footprint_before"] = footprint()
+        restarts = show("NRestarts")
+        self.counted, self.armed = look()
+        for turn in range(times):
+            self.round(turn)
+        self.found["restarts"] = show("NRestarts") - restarts
+        declare(dict.fromkeys(self.addresses, "entry"))
+        self.found["footprint"] = footprint()
+        return self.found
 
-def main() -> None:
-    times, seed, addresses = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    dice = random.Random(seed)
-    modes = dict.fromkeys(addresses, "entry-with-wakeup")
-    declare(modes)
-    found = {
-        "rounds": 0,
-        "hit": dict.fromkeys(AIMS, 0),
-        "strangers": 0,
-        "moved": [],
-        "not_reached": [],
-        "miscounted": [],
-    }
-    wait_until(modes)
-    found["footprint_before"] = footprint()
-    restarts = show("NRestarts")
-    counted, armed = look()
-    since = dict.fromkeys(addresses, -LONG)  # in its mode, and not woken
-    aims, aim = itertools.cycle(AIMS), ""
-    for turn in range(times):
-        before = {it: attribute(it, "power/runtime_active_time") for it in addresses}
-        if turn % AIMED == 1 and not aim:
-            aim = next(aims)
-        if aim:
-            wanted, wrong = aim_at(aim, modes)
-            since[sorted(modes)[0]] = time.monotonic()
-            found["not_reached"] += [(turn, it, modes[it]) for it in wrong]
-            _counted, armed = look()
-        else:
-            some = dice.sample(addresses, dice.randrange(1, len(addresses)))
-            some = some if turn else addresses
-            wanted = {it: modes[it] if it in some else dice.choice(MODES) for it in addresses}
-        staying = {it for it in addresses if wanted[it] == modes[it]}
-        rested = [it for it in sorted(staying) if time.monotonic() - since[it] > LONG]
-        strangers = [it for it in rested if it in armed and wakes_when_read(it)]
-        pid = helper()
+    def round(self, turn: int) -> None:
+        before = {it: attribute(it, "power/runtime_active_time") for it in self.addresses}
+        if turn % AIMED == 1 and not self.aim:
+            self.aim = next(self.aims)
+        wanted = self.aimed(turn) if self.aim else self.any_change(turn)
+        staying = [it for it in self.addresses if wanted[it] == self.modes[it]]
+        strangers = self.who_is_read(staying)
         declaring = threading.Thread(target=declare, args=[wanted])
         declaring.start()
-        was_at = kill(pid, aim, dice, strangers)
+        held = [it for it in staying if wanted[it] != "none"]
+        hit = kill(self.aim, self.dice, held, strangers)
         declaring.join()
-        aim = "" if aim in was_at else aim  # once more in the next round
-        for state in was_at & AIMS.keys():
-            found["hit"][state] += 1
-        since |= {it: time.monotonic() for it in addresses if modes[it] != wanted[it]}
-        since |= {it: time.monotonic() for it in strangers}
-        modes = wanted
-        wrong = wait_until(modes)
-        found["not_reached"] += [(turn, it, modes[it]) for it in wrong]
-        found["moved"] += [
-            (turn, it, modes[it])
-            for it in sorted(staying.difference(strangers))
-            if modes[it] in ASLEEP and attribute(it, "power/runtime_active_time") != before[it]
-        ]
-        now, armed = look()
-        found["miscounted"] += [
-            (turn, it, now[it])
-            for it in sorted(now.keys() & counted.keys() & staying)
-            if now[it] != counted[it] + (it in strangers)
-        ]
-        found["miscounted"] += [(turn, it, None) for it in strangers if it not in now]
-        counted = now
-        found["strangers"] += len(strangers)
-        found["rounds"] += 1
-    found["restarts"] = show("NRestarts") - restarts
-    declare(dict.fromkeys(addresses, "entry"))
-    found["footprint"] = footprint()
-    print(json.dumps(found))
+        self.aim = "" if self.aim in hit["was_at"] else self.aim  # once more in the next round
+        for state in hit["was_at"] & AIMS.keys():
+            self.found["hit"][state] += 1
+        changed = [it for it in self.addresses if it not in staying]
+        self.since |= dict.fromkeys([*changed, *strangers], time.monotonic())
+        self.modes = wanted
+        self.tell("lost", turn, hit["lost"])
+        self.tell("not_reached", turn, wait_until(wanted))
+        quiet = [it for it in staying if it not in strangers and wanted[it] in ASLEEP]
+        now = {it: attribute(it, "power/runtime_active_time") for it in quiet}
+        self.tell("moved", turn, [it for it in quiet if now[it] != before[it]])
+        self.count(turn, staying, strangers)
+        self.found["rounds"] += 1
+
+    def any_change(self, turn: int) -> dict[str, str]:
+        """Some devices get another mode, in the first round none."""
+        some = self.dice.sample(self.addresses, self.dice.randrange(1, len(self.addresses)))
+        some = some if turn else self.addresses
+        return {
+            it: self.modes[it] if it in some else self.dice.choice(MODES) for it in self.addresses
+        }
+
+    def aimed(self, turn: int) -> dict[str, str]:
+        """Bring a device to the mode that it is changed from; return what to declare then."""
+        address = min(self.addresses)
+        before, after = AIMS[self.aim]
+        if self.modes[address] != before:
+            self.modes[address] = before
+            declare(self.modes)
+            self.tell("not_reached", turn, wait_until(self.modes))
+        self.since[address] = time.monotonic()
+        _counted, self.armed = look()
+        return {**self.modes, address: after}
+
+    def who_is_read(self, staying: list[str]) -> list[str]:
+        """Of the devices that stay as they are those that slept for long, and wake by reading."""
+        rested = [it for it in staying if time.monotonic() - self.since[it] > LONG]
+        return [it for it in rested if it in self.armed and wakes_when_read(it)]
+
+    def count(self, turn: int, staying: list[str], strangers: list[str]) -> None:
+        """See that each wake by a stranger was counted, and nothing else."""
+        now, self.armed = look()
+        both = now.keys() & self.counted.keys() & set(staying)
+        wrong = {it for it in both if now[it] != self.counted[it] + (it in strangers)}
+        self.tell("miscounted", turn, wrong | (set(strangers) - now.keys()))
+        self.counted = now
+        self.found["strangers"] += len(strangers)
+
+    def tell(self, what: str, turn: int, devices: Iterable[str]) -> None:
+        self.found[what] += [(turn, it, self.modes[it]) for it in sorted(devices)]
 
 
-main()
+if __name__ == "__main__":
+    times, seed, *addresses = sys.argv[1:]
+    print(json.dumps(Run(addresses, random.Random(int(seed))).go(int(times))))
