@@ -10,7 +10,9 @@ ImportError where it is missing. Nothing here reads an attribute of a device (se
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any, NamedTuple, Optional
 
 from ..words.address import PciAddress
@@ -123,25 +125,31 @@ def _uevent(action: str, name: str, driver: Optional[str]) -> Optional[Uevent]:
 
 
 def _pyudev() -> Any:
-    """Import pyudev, which looks for the C library with what it finds in ctypes.util then.
+    """Import pyudev, which asks ctypes.util where the C library is, and gives it an answer of ours.
 
-    Python's own way to look starts ldconfig or a compiler, and the helper runs no command.
+    Python's own way to look starts ldconfig or a compiler, and the helper runs no command. It also
+    brings what unpacks archives, which would stay in memory.
     """
-    import ctypes.util
-
-    usual = ctypes.util.find_library
-
-    def find_library(name: str) -> Optional[str]:
-        soname = f"lib{name}.so.1"
-        try:
-            ctypes.CDLL(soname)
-        except OSError:
-            return usual(name)
-        return soname
-
-    ctypes.util.find_library = find_library
+    usual = sys.modules.get("ctypes.util")
+    ours = ModuleType("ctypes.util")
+    ours.__dict__["find_library"] = _soname
+    sys.modules["ctypes.util"] = ours
     try:
         import pyudev
     finally:
-        ctypes.util.find_library = usual
+        del sys.modules["ctypes.util"]
+        if usual is not None:
+            sys.modules["ctypes.util"] = usual
     return pyudev
+
+
+def _soname(library: str) -> Optional[str]:
+    """Return the name by which the loader finds a library, or None if it does not."""
+    import ctypes
+
+    name = f"lib{library}.so.1"
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return None
+    return name

@@ -87,19 +87,23 @@ def refuse(event, arguments):
         raise RuntimeError(f"{event}: {arguments}")
 sys.addaudithook(refuse)
 sys.path.insert(0, sys.argv[1])
-import ctypes.util
-usual = ctypes.util.find_library
+before = "ctypes.util" in sys.argv
+if before:
+    import ctypes.util
+    usual = ctypes.util.find_library
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch import udev
 udev.Uevents().read()
 udev.described({})
-assert ctypes.util.find_library is usual
+assert not before or ctypes.util.find_library is usual
+assert before or not {"ctypes.util", "lzma", "bz2"} & sys.modules.keys()
 """
 
 
-def test_no_command_is_run_to_find_the_library() -> None:
+@pytest.mark.parametrize("imported", ["", "ctypes.util"])
+def test_no_command_is_run_to_find_the_library_and_nothing_else_comes_along(imported: str) -> None:
     pytest.importorskip("pyudev", reason="pyudev is not installed for this Python")
     root = __file__.partition("/ansible_collections/")[0]
-    child = [sys.executable, "-c", RUNS_NOTHING, root]
+    child = [sys.executable, "-c", RUNS_NOTHING, root, imported]
     done = subprocess.run(child, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
