@@ -169,6 +169,11 @@ ENTERING: dict[Operation, Told] = {
 }
 """Refused while the device is held: it stays held, unless it can do nothing for us."""
 
+CHANGING: dict[Operation, Told] = {
+    EXIT: {**CALLING, **dict.fromkeys(("EINVAL", "ENOTTY"), ("kernel-refused", "does not know"))}
+}
+"""Refused on the way from one mode to another: it is held, and goes no further."""
+
 LEAVING: dict[Operation, Told] = {
     EXIT: dict.fromkeys((*CALLING, "EINVAL", "ENOTTY"), ("power-error", "before a guest gets it")),
     CLOSE: {"EIO": ("kernel-refused", "could not be resumed"), "EINTR": ("kernel-refused", "log")},
@@ -344,6 +349,26 @@ def test_a_device_that_is_let_go_is_let_go_whatever_is_answered(
         assert not helper.device(pair.nic.address).held
         assert_told(pair.failure(), operation, number, code, hint)
         end_refusal(pair, operation)
+        pair.nothing_is_open()
+
+
+@rows(CHANGING)
+def test_a_device_that_cannot_leave_its_mode_says_why(
+    host: FakeHost, helper: Helper, operation: Operation, told: Told
+) -> None:
+    pair = Pair(host, helper, "entry")
+    for number, (code, hint) in told.items():
+        pair.plug_in()
+        helper.apply(*pair.rules())
+        refuse(pair, operation, number)
+        helper.apply(rule(pair.nic.address, "entry-with-wakeup"), rule(pair.other.address, "entry"))
+        report = helper.device(pair.nic.address)
+        assert (report.state, report.held) == ("stalled", True)
+        assert_told(pair.failure(), operation, number, code, hint)
+        assert str(pair.nic.address) in pair.failure().message
+        pair.nothing_else_happened()
+        end_refusal(pair, operation)
+        helper.apply(rule(pair.other.address, "entry"))
         pair.nothing_is_open()
 
 
