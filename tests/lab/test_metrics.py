@@ -104,6 +104,10 @@ def test_the_alert_of_a_device_that_is_kept_awake_fires_and_clears(
 @pytest.mark.soak  # four minutes; on the fake kernel it is seen in every run
 def test_the_history_goes_on_over_a_killed_helper_and_a_boot(main: ManagedHost) -> None:
     nic = main.address("nic")
+    stored = f"grep {nic} /var/lib/vfio-power/history.json"
+    main.lab.wait_for(
+        lambda: not main.lab.ssh(stored, check=False).returncode, 30, "the history to be on disk"
+    )
     main.lab.ssh(f"lspci -s {nic}")
     before = history(main, "nic")
     assert before["foreign"] >= 1

@@ -17,6 +17,9 @@ from ..words.report import Wakes
 from .surroundings import Surroundings, Timer
 from .table import Table
 
+BEGUN = 5.0
+"""Seconds until a history that has just begun is on disk: from then on it outlives the helper."""
+
 SOON = 300.0
 """Seconds from a wake until it is on disk; however many come meanwhile, that is one write."""
 
@@ -87,7 +90,7 @@ class Histories:
         before = self._devices
         self._devices = {**before, **declared} if table.lost else declared
         if self._devices or before:
-            self._write_in(HOUR if self._devices.keys() == before.keys() else SOON)
+            self._write_in(HOUR if self._devices.keys() == before.keys() else BEGUN)
 
     def of(self, address: PciAddress) -> Optional[History]:
         """Return the history of the card at an address, or None."""
