@@ -49,16 +49,22 @@ stand batches 'host1 as-declared, host2 drift, host3 unknown, host4 as-declared'
 report_to nobody --limit host3
 stand nobody 'host3 unknown'
 
-said=$(report_to slice1 --limit 'host1,host3')
+said=$(ANSIBLE_SHOW_CUSTOM_STATS=1 report_to slice1 --limit 'host1,host3' -e vfio_power_report_delegate_to=host4)
 # The results below the banner: one for each host that did it.
 written=$(awk '/^TASK .* : Write the report of all hosts\]/ {here = 1; next} /^$/ {here = 0} here' <<<"$said")
 [ "$(grep -c '^\(ok\|changed\): ' <<<"$written")" -eq 1 ] || wrong "Not written once: $said"
 if grep 'changed=[1-9]' <<<"$said"; then wrong 'Writing the report was told as a change'; fi
+grep -qF -- '-> host4' <<<"$written" || wrong "Not written by way of host4: $said"
+sums=$(awk '/^CUSTOM STATS/ {here = 1} here' <<<"$said")
+for words in '"status": "unknown"' "$PWD/slice1/report.json" '"total": 2'; do
+    grep -qF -- "$words" <<<"$sums" || wrong "Not among what is left for the next job: $words. $said"
+done
 stand slice1 'host1 as-declared, host3 unknown'
 report_to slice2 --limit 'host2,host4'
 ansible-playbook merge.yml
 report_to slices --limit 'host2,host4' -e "{\"vfio_power_report_inputs\": [\"$PWD/slice1/report.json\"]}"
 stand slices 'host1 as-declared, host2 drift, host3 unknown, host4 as-declared'
 
-report_to checked --check --limit host1
+said=$(ANSIBLE_SHOW_CUSTOM_STATS=1 report_to checked --check --limit host1 -e '{"vfio_power_report_set_stats": false}')
 stand checked 'host1 as-declared'
+if grep '^CUSTOM STATS' <<<"$said"; then wrong 'Sums were left though they were not wanted'; fi
