@@ -76,6 +76,6 @@ IN_ITS_HANDS = Scene(
         Sight("mode-mismatch", "dual0", "held with mode entry", declaring("Converge again")),
         Sight("set-incomplete", "dual0", "without {dual1}", declaring("Declare them too")),
         Sight("no-power-management", "edu", "stays in D0", declaring("remove the rule")),
-        Sight("not-suspended", "spare", "awake in D0 in mode entry", _stop_the_reader),
+        Sight("not-suspended", "spare", "in mode entry (the kernel counts", _stop_the_reader),
     ),
 )

@@ -141,6 +141,8 @@ class TestD3cold:
             lambda: warm.codes("nic") == {"host-policy": "drift"}, 30, "the drift to be told"
         )
         assert warm.held("nic")
+        told = json.loads(warm.ctl(f"why {warm.address('nic')} --json").stdout)
+        assert [it["code"] for it in told["why"]["awake"]] == ["host-policy"]
         warm.write(path, "0")
         warm.reaches("nic", "D3hot", seconds=30)
         assert warm.codes("nic") == {}

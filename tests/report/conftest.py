@@ -26,7 +26,10 @@ def nasty() -> list[answers.Document]:
     bad["drift"][0].update(message=f"{EVIL} {ENDLESS}", hint=ENDLESS)
     bare = {"address": "0000:02:00.0", "drift": []}
     older = answers.answer(answers.device(3, held=None, engaged=None, wakes=None), drifted=None)
+    both = answers.seen(answers.not_bound(2))
+    both["vfio_power_declared"] = {"unreachable": True, "msg": "it went away"}
     hosts = {
+        "hv0000": both,  # and its name begins many others
         EVIL: answers.seen(bad, bare),
         ENDLESS: {"vfio_power_seen": {"unreachable": True, "msg": ENDLESS}},
         "older": {"vfio_power_seen": answers.excerpt(older, answers.NOW)},

@@ -23,7 +23,7 @@ def shown(page) -> int:
 
 
 def test_the_gravest_comes_first(page):
-    assert page.text("h1").startswith("13 of 123 hosts are not as declared, 4 are unknown")
+    assert page.text("h1").startswith("14 of 124 hosts are not as declared, 4 are unknown")
     assert "wake-storm" in page.rows()[0][-1] or "not-bound" in page.rows()[0][-1]
 
 
@@ -77,6 +77,32 @@ def test_a_click_below_a_bar_shows_what_it_is_made_of(page):
     assert {text.split()[0] for text in page.column("Reached")} == {"awake"}
 
 
+@pytest.mark.parametrize("status", ["as-declared", "drift", "unknown"])
+def test_a_click_below_the_hosts_shows_as_many_as_it_counts(page, status):
+    button = f"[data-table=hosts][data-status={status}]"
+    number = page.text(f"{button} b")
+    page.click(button)
+    assert shown(page) == int(number)
+    words = {"as-declared": "as declared", "drift": "not as declared"}.get(status, status)
+    assert set(page.column("Stands")) == {words}
+
+
+def test_the_devices_of_a_host_are_no_others(page):
+    page.click("[data-tab=hosts]")
+    page.type("hv0000")
+    page.ask(
+        "return [...document.querySelectorAll('tr.row')]"
+        ".find((row) => row.cells[0].innerText.trim() === 'hv0000')"
+        ".querySelector('.unfold').click()"
+    )
+    page.click(".details .show")
+    assert page.rows()
+    assert set(page.column("Host")) == {"hv0000"}
+    assert page.text("#shown").endswith(" of hv0000")
+    page.click("#reset")
+    assert len(set(page.column("Host"))) > 1
+
+
 def test_a_click_on_a_finding_shows_its_devices(page):
     page.click("[data-code=not-bound]")
     assert set(page.column("Drift")) == {"not-bound"}
@@ -85,6 +111,8 @@ def test_a_click_on_a_finding_shows_its_devices(page):
 
 def test_an_unreachable_host_is_among_the_hosts_and_unknown(page):
     page.click("[data-code=unreachable]")
+    assert set(page.column("Stands")) <= {"unknown", "not as declared"}
+    page.type("example.net")
     assert set(page.column("Stands")) == {"unknown"}
     assert "hv00005.example.net" in page.column("Host")
     assert set(page.column("Devices")) == {"?"}
@@ -180,6 +208,7 @@ def test_on_paper_are_the_rows_that_were_chosen(page, tmp_path: Path):
 
 def test_pictures_are_taken_for_people_to_look_at(browser, folder: Path, tmp_path: Path):
     place = Path(os.environ.get("VFIO_POWER_PICTURES") or tmp_path)
+    grounds = []
     for name, size, scheme in (
         ("light", WIDE, "light"),
         ("dark", WIDE, "dark"),
@@ -187,6 +216,7 @@ def test_pictures_are_taken_for_people_to_look_at(browser, folder: Path, tmp_pat
     ):
         browser.open(folder / "report.html", size, scheme=scheme)
         browser.photograph(place / f"{name}.png", 2600)
+        grounds.append(browser.ask("return getComputedStyle(document.body).backgroundColor"))
         browser.click("[data-tab=hosts]")
         browser.photograph(place / f"{name}-hosts.png", 1200, browser.top("#tables"))
     browser.open(folder / "report.html", (794, 1123), media="print")
@@ -194,3 +224,5 @@ def test_pictures_are_taken_for_people_to_look_at(browser, folder: Path, tmp_pat
     sizes = [picture.stat().st_size for picture in place.glob("*.png")]
     assert len(sizes) == 7
     assert min(sizes) > 10_000
+    light, dark, phone = grounds
+    assert light == phone != dark

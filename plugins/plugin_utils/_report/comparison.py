@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from .codes import SEVERITIES
-from .rows import KIBIBYTE, drift_rows, drift_within, same, size
+from .codes import DRIFT, SEVERITIES
+from .rows import KIBIBYTE, NOT_TOLD, drift_rows, drift_within, same, size
 from .values import Document, flag, items, mapping, text
 
 ADDRESS = text(16)
@@ -44,6 +44,7 @@ def _unseen(
     told = {address: drift_rows(row.get("drift")) for address, row in rows.items()}
     of_host = drift_rows(seen.get("drift"))
     room = {address: KIBIBYTE - size(row) for address, row in rows.items()}
+    left_out = 0
     for device in changed:
         room[device["address"]] = room.get(device["address"], KIBIBYTE) - size(device)
     for address, row in sorted(_drift(answer), key=lambda it: SEVERITIES.index(it[1]["severity"])):
@@ -54,6 +55,19 @@ def _unseen(
             if address is not None:
                 room[address] = room.get(address, KIBIBYTE) - size(found)
             yield found
+        elif row["severity"] == DRIFT:
+            left_out += 1
+    if left_out:  # no host may pass that is not as declared
+        yield {"address": None, **_told_too_little(left_out)}
+
+
+def _told_too_little(number: int) -> Document:
+    return {
+        "code": NOT_TOLD,
+        "severity": DRIFT,
+        "message": f"{number} more than can be kept of the devices differ from what is declared",
+        "hint": "Run vfio.power.converge with --check --diff, which shows all",
+    }
 
 
 def _drift(answer: Mapping[str, object]) -> Iterator[tuple[object, Document]]:

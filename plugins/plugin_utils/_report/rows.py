@@ -24,6 +24,9 @@ RESERVED = 48
 ASLEEP, AWAKE, IN_USE, NOT_KNOWN = "asleep", "awake", "in-use", "unknown"
 STATES = (ASLEEP, AWAKE, IN_USE, NOT_KNOWN)
 
+NOT_TOLD = "not-told"
+"""The code of a difference that has none, or of those that there is no room for."""
+
 # A command is what the kernel calls a process, at most 15 bytes. It is no command line.
 COMMAND = text(15)
 MESSAGE, HINT = 220, 200
@@ -87,7 +90,7 @@ def drift_rows(given: object) -> list[Document]:
 
 def _drift_row(given: Mapping[str, object]) -> Document:
     row = {name: clean(given.get(name)) or "" for name, clean in DRIFT.items()}
-    row["code"] = row["code"] or "not-told"
+    row["code"] = row["code"] or NOT_TOLD
     if row["severity"] not in SEVERITIES:
         row["severity"] = UNKNOWN
     return row

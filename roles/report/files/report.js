@@ -17,7 +17,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
   const find = (id) => document.getElementById(id);
 
   // What is shown. Everything else follows from it.
-  const chosen = { tab: "devices", query: "", status: "", state: "", code: "", sort: -1, down: false, rows: PAGE };
+  const chosen = { tab: "devices", query: "", status: "", state: "", code: "", host: "", sort: -1, down: false, rows: PAGE };
 
   // Rows of both tables, with what they are sorted and searched by.
 
@@ -153,6 +153,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 
   const statusFits = (row) => {
     if (!chosen.status) return true;
+    if (row.states && STATUSES.includes(chosen.status)) return STATUSES[row.status] === chosen.status;
     if (chosen.status === "as-declared") return row.grave > 1;
     return (row.all || row.drift).some((it) => SEVERITIES[data.drift[it][1]] === chosen.status);
   };
@@ -161,6 +162,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
     const wanted = STATES.indexOf(chosen.state);
     return row.states ? row.states[wanted] > 0 : row.state === wanted;
   };
+  const hostFits = (row) => !chosen.host || String(row.host) === chosen.host;
   const codeFits = (row) => !chosen.code || codes(row.all || row.drift).includes(chosen.code);
   const words = () => chosen.query.toLowerCase().split(/\s+/).filter(Boolean);
   const fitting = () => {
@@ -169,7 +171,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
       if (row.hay === null) row.hay = hay[chosen.tab](row);
       return wanted.every((word) => row.hay.includes(word));
     };
-    const found = ROWS[chosen.tab].filter((row) => statusFits(row) && stateFits(row) && codeFits(row) && (!wanted.length || queryFits(row)));
+    const found = ROWS[chosen.tab].filter((row) => hostFits(row) && statusFits(row) && stateFits(row) && codeFits(row) && (!wanted.length || queryFits(row)));
     if (chosen.sort < 0) return found.sort((one, other) => one.grave - other.grave);
     const [, key, , isText] = COLUMNS[chosen.tab][chosen.sort];
     const by = isText ? (row) => rank(key(row)) : key;
@@ -207,7 +209,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
     }
     if (row.notes) cell.append(make("p", {}, text(row.notes)));
     if (row.states && row.number) {
-      cell.append(make("p", {}, make("button", { type: "button", class: "show", "data-host": text(row.host) }, "Show its devices")));
+      cell.append(make("p", {}, make("button", { type: "button", class: "show", "data-host": row.host }, "Show its devices")));
     }
     if (!cell.childNodes.length) cell.append(make("p", {}, "Nothing to add."));
     return make("tr", { class: "details" }, cell);
@@ -221,8 +223,9 @@ SPDX-License-Identifier: GPL-3.0-or-later
     const all = ROWS[chosen.tab].length;
     const of = found.length === all ? "" : ` of ${all.toLocaleString("en")}`;
     const code = chosen.code ? ` with ${chosen.code}` : "";
-    find("shown").textContent = `${found.length.toLocaleString("en")}${of} ${noun}${code}`;
-    find("reset").hidden = !(chosen.query || chosen.status || chosen.state || chosen.code);
+    const host = chosen.host && chosen.tab === "devices" ? ` of ${text(chosen.host)}` : "";
+    find("shown").textContent = `${found.length.toLocaleString("en")}${of} ${noun}${host}${code}`;
+    find("reset").hidden = !(chosen.query || chosen.status || chosen.state || chosen.code || chosen.host);
     const left = found.length - chosen.rows;
     find("more").hidden = left <= 0;
     find("more").textContent = `Show ${Math.min(PAGE, left)} more of ${left.toLocaleString("en")}`;
@@ -238,7 +241,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
     Object.assign(chosen, { rows: PAGE }, changes);
     draw();
   };
-  const NOTHING = { query: "", status: "", state: "", code: "" };
+  const NOTHING = { query: "", status: "", state: "", code: "", host: "" };
   const goTo = (changes) => {
     choose({ ...NOTHING, ...changes });
     find("tables").scrollIntoView();
@@ -259,7 +262,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
     else if (of.sort) {
       const sort = Number(of.sort);
       choose({ sort, down: chosen.sort === sort && !chosen.down });
-    } else if (of.host) goTo({ tab: "devices", query: of.host });
+    } else if (of.host) goTo({ tab: "devices", host: of.host });
     else if (of.table) goTo({ tab: of.table, status: of.status || "", state: of.state || "", code: of.code || "" });
     else if (button && button.id === "reset") choose(NOTHING);
     else if (button && button.id === "more") choose({ rows: chosen.rows + PAGE });

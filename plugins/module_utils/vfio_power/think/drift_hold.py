@@ -116,7 +116,7 @@ def wake_storm(case: Case) -> Optional[Drift]:
         "wake-storm",
         f"{case.subject} was {often}; it is left awake for another {rest}, then tried once more",
         "Find what reads it: lspci, lshw, fact gathering and monitoring agents do;"
-        " vfio-powerctl watch --who names it",
+        " vfio-powerctl watch --who names it when the device is tried again",
     )
 
 
@@ -129,7 +129,8 @@ def waiting(case: Case) -> Optional[Drift]:
     reentries = case.hold.reentries if case.hold else None
     if reentries is not None and reentries.put_off_by == BUCKET:
         message += f", when the bound of {case.rule.reentry.max_per_hour} an hour allows it"
-    return found("waiting", message, "Nothing to do; vfio-powerctl watch --who tells who woke it")
+    hint = "Nothing to do; vfio-powerctl watch --who tells who wakes it next"
+    return found("waiting", message, hint)
 
 
 def mode_mismatch(case: Case) -> Optional[Drift]:

@@ -48,8 +48,8 @@ def rivals_of(
     return (*found, *_tlp(facts, [file for file in files if file.tool == TLP]))
 
 
-def idle_policy(files: Iterable[PolicyFile]) -> tuple[Rival, ...]:
-    """Return where the host's disable_idle_d3 is set."""
+def idle_policy(files: Iterable[PolicyFile], *, on: bool = False) -> tuple[Rival, ...]:
+    """Return where the host's disable_idle_d3 is set; with ``on`` where it is switched on."""
     found = []
     for file in files:
         pattern = {MODPROBE: _OPTION, KERNEL: _WORD}.get(file.tool)
@@ -57,7 +57,11 @@ def idle_policy(files: Iterable[PolicyFile]) -> tuple[Rival, ...]:
             told = pattern and pattern.search(line)
             if told:
                 found.append(_rival(file, number, DISABLE_IDLE_D3, told["value"] or "1"))
-    return tuple(found)
+    return tuple(it for it in found if not on or it.value.lower() in _TRUE)
+
+
+_TRUE = ("1", "y", "yes", "t", "true", "on")
+"""What the kernel takes for true; see kstrtobool()."""
 
 
 def _in_file(file: PolicyFile, card: Card) -> Iterator[Rival]:
@@ -80,7 +84,9 @@ def _tuned(file: PolicyFile, facts: Facts) -> Iterator[Rival]:
     """A profile names files of sysfs, in its settings or in a script beside them."""
     for number, line in _numbered(file.text):
         for path in _PATH.finditer(line):
-            device = path["folder"].rpartition("/")[2]
+            folder, _slash, device = path["folder"].rpartition("/")
+            if folder.startswith("/") and "/pci" not in folder and not _variable(folder):
+                continue  # of another bus
             if not device or _variable(device) or fnmatchcase(str(facts.address), device):
                 value = _VALUE.match(line, path.end()) or _ECHO.search(line)
                 yield _rival(file, number, path["attribute"], value[1] if value else "")

@@ -27,6 +27,7 @@ TELLING = (
     "kernel-refused",
     "node-denied",
     "awake-by-quirk",
+    "host-policy",
     "wake-storm",
     "waiting",
     "mode-mismatch",
@@ -61,4 +62,6 @@ def blockers(position: Position) -> tuple[Reason, ...]:
     """Return what may keep a device from falling asleep, and who is awake beside it."""
     if not position.device.awake:
         return ()
-    return (*why_awake.causes(position), *why_not_deeper.awake_beside(position))
+    causes = why_awake.causes(position)
+    counted = None if causes else why_awake.kernel_use(position)
+    return (*causes, *((counted,) if counted else ()), *why_not_deeper.awake_beside(position))

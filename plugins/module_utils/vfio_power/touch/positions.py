@@ -41,7 +41,7 @@ class Positions:
         self._openers = openers
         self._host = host
         self._policies = policies
-        self._idle_policy = idle_policy(policies) if host.disable_idle_d3 else ()
+        self._idle_policy = idle_policy(policies, on=True) if host.disable_idle_d3 else ()
         self._users_known = users_known
         self._nodes: dict[PciAddress, Node] = {}
         self._rivals: dict[PciAddress, tuple[Rival, ...]] = {}

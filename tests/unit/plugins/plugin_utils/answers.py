@@ -110,7 +110,7 @@ def storming(slot: int = 1, card: int = 0) -> Document:
     )
     hint = (
         "Find what reads it: lspci, lshw, fact gathering and monitoring agents do;"
-        " vfio-powerctl watch --who names it"
+        " vfio-powerctl watch --who names it when the device is tried again"
     )
     return device(
         slot,

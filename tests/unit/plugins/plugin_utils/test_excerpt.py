@@ -10,6 +10,7 @@ import json
 import pytest
 from ansible_collections.vfio.power.plugins.plugin_utils._report.comparison import comparison
 from ansible_collections.vfio.power.plugins.plugin_utils._report.excerpt import excerpt
+from ansible_collections.vfio.power.plugins.plugin_utils._report.fleet import host_of
 from ansible_collections.vfio.power.plugins.plugin_utils._report.rows import KIBIBYTE, size
 from ansible_collections.vfio.power.tests.unit.plugins.plugin_utils.answers import (
     CARDS,
@@ -69,10 +70,24 @@ def test_with_what_a_comparison_adds_it_is_no_more(text, differences):
     found = {"applied": False, "changed": True, "devices": [{**told, "changed": True}]}
     seen = {"devices": kept(endless(text, differences)), "drift": []}
     compared = comparison({**found, "drift": added}, seen)
-    (row,), beside = seen["devices"], [*compared["devices"], *compared["drift"]]
+    of_device = [it for it in compared["drift"] if it["address"]]
+    (row,), beside = seen["devices"], [*compared["devices"], *of_device]
     assert compared["devices"] == found["devices"]
     assert size(row) + sum(map(size, beside)) <= KIBIBYTE
-    assert compared["drift"] or row["drift"], "that it differs is told"
+    (of_host,) = (it for it in compared["drift"] if not it["address"])
+    assert of_host["message"].startswith(f"{50 - len(of_device)} more")
+
+
+def test_a_host_does_not_pass_because_there_is_no_room_for_what_differs():
+    rows = [drift("rival-policy", "info", "x" * 220, "y" * 200)] * 2
+    seen = excerpt(answer(device(opened_by=[], drift=rows), drifted=False), NOW)
+    (row,) = seen["devices"]
+    added = drift("not-suspended", "drift", "z" * 220, "w" * 200)
+    found = {"applied": False, "changed": False, "devices": []}
+    address = {"address": row["address"]}
+    compared = comparison({**found, "drift": [{**address, **added}] * 5}, seen)
+    host = host_of("hv1", {"vfio_power_seen": seen, "vfio_power_declared": compared}, NOW)
+    assert host["status"] == "drift"
 
 
 FORBIDDEN = drift(

@@ -190,6 +190,12 @@ class TestAwake:
         scene.hold(nic, state="waiting", waiting_until=NOW + 5)
         assert codes(why(scene)["awake"]) == ["waiting"]
 
+    def test_the_helper_waits_for_the_policy_that_is_declared(self, scene: Scene) -> None:
+        nic = scene.add(HERE)
+        declare(scene, policy=HostPolicy(d3cold=Allowance.FORBID))
+        scene.hold(nic, engaged=Mode.NONE)
+        assert codes(why(scene)["awake"]) == ["host-policy"]
+
     def test_where_nothing_is_found_that_is_said(self, scene: Scene) -> None:
         nic = scene.add(HERE)
         scene.hold(nic)
