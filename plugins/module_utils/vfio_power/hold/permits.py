@@ -89,8 +89,10 @@ class Permits:
 
         What is allowed already stays allowed, and a longer grace that runs goes on.
         """
+        if self._closed:
+            return  # the graces that ran are on disk, for whoever starts the helper again
         end = self._around.uptime() + seconds
-        for address in () if self._closed else addresses:
+        for address in addresses:
             runs = self._later.get(address)
             if address in self._granted or (runs is not None and runs[1] > end):
                 continue

@@ -59,7 +59,7 @@ def plan(
             goal = Goal.RELEASE
         if address in kept_awake and goal is not Goal.RELEASE:
             goal = Goal.KEEP_AWAKE
-        if _untouchable(entry, devices.get(address), hold):
+        if _untouchable(entry, devices.get(address), hold) or _in_vain(rule, hold):
             steps.append(_stay(address, rule, hold))
         else:
             steps.append(_step(address, rule, hold, goal))
@@ -70,10 +70,13 @@ def _untouchable(entry: Optional[Known], facts: Optional[Facts], hold: HoldRepor
     """Tell whether nothing is done to a device whatever is declared."""
     if facts is None or not facts.vfio or hold.leases or hold.quarantined:
         return True
-    if entry is not None and is_stranger(entry, facts):
-        return True
-    # Asking again does not make a driver offer more; binding another one does.
-    return hold.failure is not None and hold.failure.code == "unsupported"
+    return entry is not None and is_stranger(entry, facts)
+
+
+def _in_vain(rule: Optional[Rule], hold: HoldReport) -> bool:
+    """Tell of a mode that a driver does not offer: binding another one helps, asking again not."""
+    refused = hold.failure is not None and hold.failure.code == "unsupported"
+    return refused and rule is not None and rule.mode is not Mode.NONE
 
 
 def _stay(address: PciAddress, rule: Optional[Rule], hold: HoldReport) -> Step:

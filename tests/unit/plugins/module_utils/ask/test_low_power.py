@@ -267,6 +267,18 @@ def test_what_the_kernel_refuses_fails_that_device_and_the_others_are_done(
     assert [rule.name for rule in place.store.load().declaration.rules] == [NIC, DISK]
 
 
+def test_a_device_that_offers_no_low_power_can_be_kept_awake_and_check_mode_says_so(place):
+    nic = place.host.add(NIC)
+    place.host.refuse(nic.address, "probe", errno.ENOTTY)
+    place.start_helper()
+    assert "unsupported" in codes_of(place.low_power(entry(), fail_on_drift=False))
+    awake = {"address": NIC, "mode": "none", "reserve": True}
+    for check in (True, False):
+        answer = place.low_power(awake, check=check)
+        assert not answer.failure
+        assert (answer.result["changed"], device_of(answer)["held"]) == (True, True)
+
+
 def test_a_group_that_is_not_viable_is_stored_and_drift_and_the_others_are_done(place):
     port = place.host.add_port("0000:00:1c.0")
     place.host.add(NIC, port=port, group=9)

@@ -126,6 +126,14 @@ def test_once_closed_nothing_is_permitted_any_more() -> None:
     assert not case.permits.has(NIC)
 
 
+def test_what_happens_while_the_helper_ends_costs_no_grace() -> None:
+    case = Case()
+    case.permits.grant_later([NIC], 60)
+    case.permits.close()
+    case.permits.grant_later([], 60)  # as a look at the bus does
+    assert case.kept[-1][0] == {NIC: 60}
+
+
 def test_a_clock_that_is_set_moves_no_grace() -> None:
     case = Case()
     case.permits.grant_later([NIC], 60)
