@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from .deaths import DEATHS, a_death_moves_nothing
 from .declared import DELAY, HELPER, main_rules
 from .dying import a_stop_lets_all_go, kills
 from .managed import ManagedHost
@@ -61,6 +62,12 @@ def test_a_stop_lets_all_devices_go_before_the_service_manager_would(main: Manag
 @pytest.mark.soak
 def test_five_hundred_kills_move_nothing_there_either(main: ManagedHost) -> None:
     kills(main, times=500)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("way", DEATHS)
+def test_no_device_moves_when_the_helper_dies_there_either(main: ManagedHost, way: str) -> None:
+    a_death_moves_nothing(main, way)
 
 
 @pytest.mark.soak

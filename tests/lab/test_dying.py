@@ -7,39 +7,17 @@ from __future__ import annotations
 
 import pytest
 
+from .deaths import DEATHS, a_death_moves_nothing
 from .declared import DELAY
-from .dying import CARDS, a_stop_lets_all_go, came_back, kept, kills, main_pid, wakes
+from .dying import CARDS, a_stop_lets_all_go, came_back, kills, main_pid, wakes
 from .managed import ManagedHost
-from .upgrading import ASLEEP, unmoved
 
 LAB = {"shape": "standard"}
-
-DEATHS = {
-    "killed": "systemctl kill -s KILL vfio-powerd",
-    "restarted": "systemctl restart vfio-powerd",
-    "under a new manager": "systemctl daemon-reexec; systemctl kill -s KILL vfio-powerd",
-    "out of memory": "pid=$(systemctl show -P MainPID vfio-powerd);"
-    " systemctl set-property --runtime vfio-powerd MemoryMax=2M MemorySwapMax=0;"
-    ' until dmesg | grep -q "out of memory: Killed process $pid ";'
-    " do vfio-powerctl list >/dev/null; done;"
-    " rm -r /run/systemd/system.control; systemctl daemon-reload",
-}
 
 
 @pytest.mark.parametrize("way", DEATHS)
 def test_no_device_moves_when_the_helper_dies(main: ManagedHost, way: str) -> None:
-    pid = main_pid(main)
-    assert kept(main) == 5 * len(CARDS)
-    with unmoved(main, *ASLEEP, awake=("spare",)):
-        main.lab.ssh(DEATHS[way], check=False)
-        came_back(main, pid)
-    for card in ASLEEP:
-        assert main.seen(card)[card].runtime_status == "suspended"
-    assert main.power_state("spare") == "D0"
-    assert main.held(*CARDS)
-    answer = main.info()
-    assert not answer["drifted"], answer["drift"]
-    assert answer["helper"]["fdstore_ok"] is True
+    a_death_moves_nothing(main, way)
 
 
 DROP_IN = "/run/systemd/system/vfio-powerd.service.d"

@@ -80,6 +80,12 @@ def test_check_and_diff_show_what_a_changed_playbook_would_do_and_touch_nothing(
     told = played.differences
     devices = {name: told.pop(f"device {at(name)}") for name in ("nic", "spare", "warm")}
     assert set(told) == {"rule 'nic'", "rule 'spare'", "rule 'warm'"}
+    gone, come = told["rule 'nic'"]
+    assert '"mode": "entry-with-wakeup"' in gone
+    assert '"mode": "entry"' in come
+    gone, come = told["rule 'spare'"]
+    assert '"reserve": true' in gone
+    assert not come
     armed = stand("nic", "entry-with-wakeup", held=True, engaged="entry-with-wakeup")
     plain = stand("nic", "entry", held=True, engaged="entry")
     assert devices["nic"] == (armed - plain, plain - armed)

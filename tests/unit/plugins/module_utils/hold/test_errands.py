@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 from unittest.mock import patch
@@ -85,6 +85,21 @@ def test_a_taking_that_fails_at_any_step_leaves_the_device_free(
     grip = worker.take(nic)
     assert worker.run(Action.LET_GO, nic, grip) is None
     assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_the_managers_copies_are_closed_before_ours(host: FakeHost, worker: Worker) -> None:
+    nic = host.add("0000:02:00.0")
+    grip, forget, opens = worker.take(nic), worker.store.forget, []
+
+    def forgetting(names: Iterable[str]) -> None:
+        forget(names)
+        assert nic.vfio is not None
+        opens.append(nic.vfio.opens)
+
+    with patch.object(worker.store, "forget", forgetting):
+        worker.run(Action.LET_GO, nic, grip)
+    assert opens[0] == 1, "the last close, which resets the device, is a worker's"
+    host.guest(nic.address).stop()
 
 
 @pytest.mark.parametrize("operation", ["exit", "close"])

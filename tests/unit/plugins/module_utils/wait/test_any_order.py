@@ -281,7 +281,9 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def what_was_declared_is_still_declared(self) -> None:
         found = self.helper.daemon.keeper.table.declaration.rules
-        assert [rule.name for rule in found] == [rule["name"] for rule in self.rules]
+        assert [(it.name, it.mode.value, it.reserve) for it in found] == [
+            (it["name"], it["mode"], it.get("reserve", False)) for it in self.rules
+        ]
 
     @invariant()
     def every_answer_is_as_the_text_says(self) -> None:

@@ -401,6 +401,27 @@ def test_a_call_that_hangs_is_told_and_delays_nobody(
     pair.nothing_is_open()
 
 
+def test_a_way_out_of_a_mode_that_hangs_is_told_and_gone_on_from(
+    host: FakeHost, helper: Helper
+) -> None:
+    pair = Pair(host, helper, "entry")
+    helper.apply(*pair.rules())
+    gate = host.hold_up(pair.nic.address, EXIT.name)
+    armed = rule(pair.nic.address, "entry-with-wakeup")
+    asking = helper.applying(armed, rule(pair.other.address, "entry"))
+    assert gate.reached.wait(10)
+    helper.pass_time_while_blocked(deadline_of("exit"))
+    running = helper.device(pair.nic.address).running
+    assert running is not None
+    assert running.call == "exit"
+    assert helper.client.call("GetStatus")["stuck"] == 1
+    pair.nothing_else_happened()
+    gate.open()
+    asking.answer()
+    helper.until(pair.nic.address, engaged=Mode.ENTRY_WITH_WAKEUP)
+    assert helper.client.call("GetStatus")["stuck"] == 0
+
+
 @pytest.mark.parametrize("operation", [EXIT, CLOSE], ids=lambda it: it.told)
 def test_a_release_that_hangs_names_the_call(
     host: FakeHost, helper: Helper, operation: Operation
@@ -415,6 +436,8 @@ def test_a_release_that_hangs_names_the_call(
     with pytest.raises(HelperRefused, match=rf"{pair.nic.address} in close"):
         releasing.answer()
     pair.nothing_else_happened()
+    helper.pass_time_while_blocked(deadline_of("close"))
+    assert helper.client.call("GetStatus")["stuck"] == 1
     gate.open()
     helper.until(pair.nic.address, state="released")
     helper.settle()
