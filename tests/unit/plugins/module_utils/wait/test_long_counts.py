@@ -12,7 +12,7 @@ from ..searching import SOAK
 from .standalone import NIC, Footprint, Standalone
 
 WAKES, CONNECTIONS = 300, 500
-WARM = 100  # times after which everything that is kept for good has been made
+WARM = 100 * SOAK  # times after which everything that is kept for good has been made
 GROWTH = 2.0  # MiB that an allocator may keep for no reason; the soak is what finds small leaks
 
 
