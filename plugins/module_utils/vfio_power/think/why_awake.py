@@ -121,7 +121,8 @@ def kernel_use(position: Position) -> Optional[Reason]:
     usage = position.device.bounds.usage
     if not usage:
         return None
-    message = f"the kernel counts {usage} users of {position.address} (power/runtime_usage)"
+    users = "a user" if usage == 1 else f"{usage} users"
+    message = f"the kernel counts {users} of {position.address} (power/runtime_usage)"
     hint = "Look again in a moment; if it stays so, look at the kernel log and trace events/rpm"
     return _reason(KERNEL_USE, position, message, hint)
 

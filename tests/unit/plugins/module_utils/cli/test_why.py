@@ -105,6 +105,7 @@ class TestAwake:
     ) -> None:
         scene.add(HERE)
         scene.write("/etc/modprobe.d/vfio.conf", "# ours\noptions vfio-pci disable_idle_d3=1\n")
+        scene.write("/etc/modprobe.d/other.conf", "options vfio-pci disable_idle_d3=0\n")
         (reason,) = why(scene)["awake"]
         assert reason["code"] == "disable-idle-d3"
         assert (

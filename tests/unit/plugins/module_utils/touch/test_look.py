@@ -286,6 +286,18 @@ def test_what_is_awake_below_the_same_port_is_named_where_a_device_does_not_slee
     assert drift.hint.endswith(": vfio-powerctl why 0000:02:00.0"), "the others are not the cause"
 
 
+def test_that_the_kernel_counts_a_user_is_told_where_nothing_else_is_known(scene: Scene) -> None:
+    nic = scene.add("0000:02:00.0")
+    scene.declare(entry_rule("0000:02:00.0"))
+    scene.hold(nic, engaged=Mode.ENTRY, state="entry", entered=NOW - 60)
+    usage = scene.folder / f"host/sys/bus/pci/devices/{nic.address}/power/runtime_usage"
+    usage.write_text("1\n")
+    with scene.serve():
+        (drift,) = scene.view(nic).drift
+    assert "(the kernel counts a user of 0000:02:00.0" in drift.message
+    assert drift.hint.endswith(": vfio-powerctl why 0000:02:00.0")
+
+
 def test_drivers_that_vfio_accepts_in_a_group_are_not_in_the_way(scene: Scene) -> None:
     nic = scene.add("0000:02:00.0")
     scene.add("0000:02:00.1", driver="pci-stub", group=nic.group)

@@ -136,7 +136,8 @@ class TestTuned:
         host.write("etc/tuned/profiles/mine/tuned.conf", "[main]\ninclude=base\n")
         host.write(
             "usr/lib/tuned/base/tuned.conf",
-            f"[sysfs]\n{path}/0000:65:*/power/control=on\n{path}/0000:66:00.0/power/control=on\n",
+            f"[sysfs]\n{path}/0000:65:*/power/control=on\n{path}/0000:66:00.0/power/control=on\n"
+            "/sys/bus/usb/devices/*/power/control=on\n",
         )
         host.write("usr/lib/tuned/base/script.sh", f"echo 0 > {path}/$card/d3cold_allowed\n")
         host.write("usr/lib/tuned/other/tuned.conf", f"[sysfs]\n{path}/*/power/control=on\n")
