@@ -15,7 +15,6 @@ from ..words.mode import Expect, Mode
 from ..words.report import Drift
 from .codes import found
 from .drift_case import Case, reached
-from .why_awake import KERNEL_USE
 
 SLEEPING = (Expect.ASLEEP, Expect.D3COLD)
 
@@ -101,7 +100,8 @@ def _way_to(expect: Expect, case: Case) -> str:
 def _next(case: Case) -> str:
     """Return what to do about what keeps the device itself awake; its neighbours seldom do."""
     mine = (reason for reason in case.blockers if reason.address == case.address)
-    own = (reason.hint for reason in mine if reason.code != KERNEL_USE)
+    # That the kernel counts a user is true, and tells nobody what to do.
+    own = (reason.hint for reason in mine if reason.code != "kernel-use")
     return next(own, f"Look what uses it or holds it awake: vfio-powerctl why {case.address}")
 
 

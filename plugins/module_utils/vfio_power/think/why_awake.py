@@ -15,9 +15,6 @@ from ..words.rival import POWER_CONTROL, written_by
 from ..words.why import PM_OFF, Reason
 from .position import Position, knob
 
-KERNEL_USE = "kernel-use"
-"""The code of a reason that is true, and tells nobody what to do."""
-
 Check = Callable[[Position], Optional[Reason]]
 
 
@@ -124,7 +121,7 @@ def kernel_use(position: Position) -> Optional[Reason]:
     users = "a user" if usage == 1 else f"{usage} users"
     message = f"the kernel counts {users} of {position.address} (power/runtime_usage)"
     hint = "Look again in a moment; if it stays so, look at the kernel log and trace events/rpm"
-    return _reason(KERNEL_USE, position, message, hint)
+    return _reason("kernel-use", position, message, hint)
 
 
 def unexplained(position: Position) -> Optional[Reason]:
