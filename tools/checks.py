@@ -21,17 +21,12 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # Tags of noxfile.py. The tests on virtual hosts take most of the time, two hosts at a time.
 LANES = ["lab", "checks"]
-# Tags of steps that no clock can fail: they give way to the tests on virtual hosts.
-PATIENT = {"sanity", "integration"}
-NICENESS = 10
-NOX_WORDS = ["--non-interactive", "--nocolor", "--session"]
 # Seconds: between signs of life, until a step counts as stuck, and for it to clean up then.
 HEARTBEAT = 60
 LIMIT = 80 * 60
@@ -46,11 +41,6 @@ class Result(NamedTuple):
     passed: bool
     seconds: float
     causes: tuple[str, ...]
-
-
-class Session(NamedTuple):
-    name: str
-    niceness: int
 
 
 class Report:
@@ -113,22 +103,19 @@ def _frame(title: str = "") -> str:
 class Step:
     """One running session: a group of processes and the file they write into."""
 
-    def __init__(self, session: Session, nox: str) -> None:
-        self.name = session.name
+    def __init__(self, name: str, nox: str) -> None:
+        self.name = name
         self._started = time.monotonic()
         # Not in a with block: it is read after the process has ended, and closed by close().
         self._output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
-            ["nice", "-n", str(session.niceness), nox, *NOX_WORDS, session.name],
+            [nox, "--non-interactive", "--nocolor", "--session", name],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        # With autogroups, sched(7), niceness counts among the processes of one session only.
-        with suppress(OSError):
-            Path(f"/proc/{self._process.pid}/autogroup").write_text(str(session.niceness))
 
     @property
     def seconds(self) -> float:
@@ -176,15 +163,12 @@ class Checks:
         self._report = report
         self._stopping = threading.Event()
 
-    def steps(self, lane: str) -> list[Session]:
+    def steps(self, lane: str) -> list[str]:
         command = [self._nox, "--list-sessions", "--json", "--tags", lane]
         listing = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-        return [
-            Session(it["session"], NICENESS if PATIENT & set(it["tags"]) else 0)
-            for it in json.loads(listing)
-        ]
+        return [session["session"] for session in json.loads(listing)]
 
-    def run_lane(self, steps: list[Session]) -> list[Result]:
+    def run_lane(self, steps: list[str]) -> list[Result]:
         return [self._run(step) for step in steps if not self._stopping.is_set()]
 
     def interrupted(self, _number: int, _frame: object) -> None:
@@ -193,12 +177,12 @@ class Checks:
             self._stopping.set()
             raise KeyboardInterrupt
 
-    def _run(self, session: Session) -> Result:
-        self._report.starts(session.name)
-        step = Step(session, self._nox)
+    def _run(self, name: str) -> Result:
+        self._report.starts(name)
+        step = Step(name, self._nox)
         self._accompany(step)
         seconds, output = step.seconds, step.output()
-        result = Result(session.name, step.close(), seconds, causes(output))
+        result = Result(name, step.close(), seconds, causes(output))
         if not self._stopping.is_set():
             self._report.ends(result, output)
         return result
