@@ -13,7 +13,7 @@ from typing import Callable, NamedTuple
 from ..words.address import PciAddress
 from ..words.facts import Facts
 from ..words.rival import D3COLD_ALLOWED, DISABLE_IDLE_D3, POWER_CONTROL, PolicyFile, Rival
-from .udev_rules import Card, writes
+from .udev_rules import Card, asks_above, writes
 
 UDEV, TLP, POWERTOP, TUNED, MODPROBE, KERNEL = (
     "udev",
@@ -32,20 +32,16 @@ _OPTION = re.compile(r"\s*options\s+vfio[-_]pci\s.*\bdisable_idle_d3(?:=(?P<valu
 _WORD = re.compile(r"\bvfio[-_]pci\.disable_idle_d3(?:=(?P<value>\w+))?")
 
 
-def rivals_of(
-    facts: Facts,
-    files: Iterable[PolicyFile],
-    properties: Mapping[str, str],
-    above: Iterable[Facts] = (),
-) -> tuple[Rival, ...]:
-    """Return every line that decides about a device, in the order of the files.
-
-    ``properties`` are the device's own, of udev's database; ``above`` are the ports over it, which
-    are not asked for before a rule has a condition on them.
-    """
-    files, card = tuple(files), Card(facts, properties, above)
+def rivals_of(card: Card, files: Iterable[PolicyFile]) -> tuple[Rival, ...]:
+    """Return every line that decides about a device, in the order of the files."""
+    files = tuple(files)
     found = [rival for file in files for rival in _in_file(file, card)]
-    return (*found, *_tlp(facts, [file for file in files if file.tool == TLP]))
+    return (*found, *_tlp(card.facts, [file for file in files if file.tool == TLP]))
+
+
+def ask_above(files: Iterable[PolicyFile]) -> bool:
+    """Tell whether the ports above a device have to be known to judge these files."""
+    return any(file.tool == UDEV and asks_above(file.text) for file in files)
 
 
 def idle_policy(files: Iterable[PolicyFile], *, on: bool = False) -> tuple[Rival, ...]:

@@ -11,7 +11,7 @@ and a jump does not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Callable, NamedTuple, Optional
 
@@ -47,26 +47,20 @@ class Line(NamedTuple):
         return next((it.value for it in self.tokens if it.key == key and it.operator == "="), None)
 
 
-class Card:
+class Card(NamedTuple):
     """A device as rules see it: with udev's properties, and the ports above it."""
 
-    def __init__(
-        self, facts: Facts, properties: Mapping[str, str], above: Iterable[Facts] = ()
-    ) -> None:
-        self.facts = facts
-        self.properties = properties
-        self._above = above
-        self._line: Optional[tuple[Facts, ...]] = None
-
-    @property
-    def line(self) -> tuple[Facts, ...]:
-        """The device and the ports above it; these are asked for when somebody wants to know."""
-        if self._line is None:
-            self._line = (self.facts, *self._above)
-        return self._line
+    facts: Facts
+    properties: Mapping[str, str]
+    above: tuple[Facts, ...] = ()  # the nearest first; needed where asks_above() says so
 
 
 Write = tuple[int, str, str]  # line, attribute, value
+
+
+def asks_above(text: str) -> bool:
+    """Tell whether a file of rules has conditions on what is above a device."""
+    return any(f"{key}S" in text for key in _OF_ONE)
 
 
 def writes(text: str, card: Card) -> list[Write]:
@@ -144,7 +138,7 @@ def _seen(token: Token, card: Card, action: str) -> Optional[tuple[str, ...]]:
     if one is None:
         return None
     # SUBSYSTEMS, KERNELS and so on ask the device and all above it.
-    line = card.line if token.key.endswith("S") else (card.facts,)
+    line = (card.facts, *card.above) if token.key.endswith("S") else (card.facts,)
     values = [one(facts, token.attribute) for facts in line]
     if token.key == "KERNELS":
         top = line[-1].address

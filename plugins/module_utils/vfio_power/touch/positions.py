@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Optional
 
 from ..think.position import Position
-from ..think.rivals import idle_policy, rivals_of
+from ..think.rivals import ask_above, idle_policy, rivals_of
+from ..think.udev_rules import Card
 from ..words.address import PciAddress
 from ..words.facts import Facts, HostFacts, Power
 from ..words.report import HoldReport
@@ -41,6 +42,7 @@ class Positions:
         self._openers = openers
         self._host = host
         self._policies = policies
+        self._ports_matter = ask_above(policies)
         self._idle_policy = idle_policy(policies, on=True) if host.disable_idle_d3 else ()
         self._users_known = users_known
         self._nodes: dict[PciAddress, Node] = {}
@@ -68,9 +70,9 @@ class Positions:
             return ()
         known = self._rivals.get(facts.address)
         if known is None:
+            ports = self._sysfs.ports(facts.address) if self._ports_matter else ()
             properties = facts.properties or recorded(facts.address)
-            above = self._above(self._sysfs.ports(facts.address))
-            known = rivals_of(facts, self._policies, properties, above)
+            known = rivals_of(Card(facts, properties, tuple(self._above(ports))), self._policies)
             self._rivals[facts.address] = known
         return known
 

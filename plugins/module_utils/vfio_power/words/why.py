@@ -35,7 +35,7 @@ class Node(NamedTuple):
     ports: tuple[PciAddress, ...] = ()  # above it, the nearest first
     opened_by: tuple[str, ...] = ()  # "qemu-system-x86 (pid 812, guest web)"; never the helper
     held: bool = False  # by the helper
-    rivals: tuple[Rival, ...] = ()  # others who write its policy
+    rivals: tuple[Rival, ...] = ()  # others who write its policy, where that keeps it from sleep
 
     @property
     def address(self) -> PciAddress:

@@ -24,7 +24,7 @@ WRITTEN = [(1, "power/control", "on")]
 
 
 def written(rule, properties=None):
-    return writes(rule, Card(CARD, properties or {}, [PORT]))
+    return writes(rule, Card(CARD, properties or {}, (PORT,)))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.rivals
     idle_policy,
     rivals_of,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.udev_rules import Card
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.rivals import load
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.rival import Rival
 
@@ -38,7 +39,7 @@ class Host:
         (wants / unit).symlink_to("/somewhere")
 
     def rivals(self, facts=CARD) -> list[Rival]:
-        return list(rivals_of(facts, load(str(self.folder)), {}))
+        return list(rivals_of(Card(facts, {}), load(str(self.folder))))
 
     def told(self, facts=CARD) -> list[tuple[str, int, str]]:
         return [(it.file, it.line, it.value) for it in self.rivals(facts)]
