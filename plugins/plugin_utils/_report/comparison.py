@@ -44,7 +44,7 @@ def _unseen(
     told = {address: drift_rows(row.get("drift")) for address, row in rows.items()}
     of_host = drift_rows(seen.get("drift"))
     room = {address: KIBIBYTE - size(row) for address, row in rows.items()}
-    left_out = 0
+    left_out: list[object] = []
     for device in changed:
         room[device["address"]] = room.get(device["address"], KIBIBYTE) - size(device)
     for address, row in sorted(_drift(answer), key=lambda it: SEVERITIES.index(it[1]["severity"])):
@@ -56,16 +56,17 @@ def _unseen(
                 room[address] = room.get(address, KIBIBYTE) - size(found)
             yield found
         elif row["severity"] == DRIFT:
-            left_out += 1
+            left_out.append(address)
     if left_out:  # no host may pass that is not as declared
-        yield {"address": None, **_told_too_little(left_out)}
+        yield {"address": None, **_too_much(left_out)}
 
 
-def _told_too_little(number: int) -> Document:
+def _too_much(addresses: list[object]) -> Document:
     return {
         "code": NOT_TOLD,
         "severity": DRIFT,
-        "message": f"{number} more than can be kept of the devices differ from what is declared",
+        "message": f"{len(addresses)} more differences than can be kept of its devices, the first"
+        f" at {addresses[0]}",
         "hint": "Run vfio.power.converge with --check --diff, which shows all",
     }
 
