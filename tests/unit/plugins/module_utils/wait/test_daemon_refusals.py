@@ -12,7 +12,8 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import pytest
@@ -264,14 +265,18 @@ def open_files() -> dict[str, int]:
     return {kind: count for kind, count in kinds.items() if not kind.startswith("socket:")}
 
 
-def refuse(pair: Pair, operation: Operation, number: str) -> None:
+def refuse(pair: Pair, operation: Operation, number: int) -> None:
     address = None if operation.of_the_host else pair.nic.address
-    pair.host.refuse(address, operation.name, getattr(errno, number))
+    pair.host.refuse(address, operation.name, number)
 
 
-def end_refusal(pair: Pair, operation: Operation) -> None:
-    address = None if operation.of_the_host else pair.nic.address
-    pair.host.refuse(address, operation.name, 0)
+@contextmanager
+def refused(pair: Pair, operation: Operation, number: str, code: str, hint: str) -> Iterator[None]:
+    """Have a call refused for a block, after which that has to be told of the device."""
+    refuse(pair, operation, getattr(errno, number))
+    yield
+    assert_told(pair.failure(), operation, number, code, hint)
+    refuse(pair, operation, 0)
 
 
 def assert_told(failure: Failure, operation: Operation, number: str, code: str, hint: str) -> None:
@@ -294,13 +299,11 @@ def test_a_device_that_cannot_be_taken_says_why(
     pair = Pair(host, helper, "entry")
     for number, (code, hint) in told.items():
         pair.plug_in()
-        refuse(pair, operation, number)
-        report = helper.apply(*pair.rules()).devices[pair.nic.address]
-        assert (report.state, report.held) == ("refused", False)
-        assert_told(pair.failure(), operation, number, code, hint)
+        with refused(pair, operation, number, code, hint):
+            report = helper.apply(*pair.rules()).devices[pair.nic.address]
+            assert (report.state, report.held) == ("refused", False)
         if operation is not IOMMUFD:
             assert pair.failure().message.startswith(subject(pair, operation))
-        end_refusal(pair, operation)
         pair.nothing_is_open()
         helper.reclaim(pair.nic.address)
         assert helper.device(pair.nic.address).engaged is Mode.ENTRY
@@ -311,7 +314,7 @@ def test_a_device_that_can_report_no_errors_is_held_all_the_same(
     host: FakeHost, helper: Helper, number: str
 ) -> None:
     pair = Pair(host, helper, "entry")
-    refuse(pair, ERRORS, number)
+    refuse(pair, ERRORS, getattr(errno, number))
     report = helper.apply(*pair.rules()).devices[pair.nic.address]
     assert (report.held, report.engaged, report.failure) == (True, Mode.ENTRY, None)
 
@@ -323,15 +326,13 @@ def test_a_device_that_cannot_enter_says_why(
     pair = Pair(host, helper, "entry-with-wakeup" if operation is ARMED_ENTRY else "entry")
     for number, (code, hint) in told.items():
         pair.plug_in()
-        refuse(pair, operation, number)
-        helper.apply(*pair.rules())
-        report = helper.device(pair.nic.address)
-        assert report.held is (code != "unsupported")
-        assert report.engaged is Mode.NONE
-        assert_told(pair.failure(), operation, number, code, hint)
+        with refused(pair, operation, number, code, hint):
+            helper.apply(*pair.rules())
+            report = helper.device(pair.nic.address)
+            assert report.held is (code != "unsupported")
+            assert report.engaged is Mode.NONE
         assert str(pair.nic.address) in pair.failure().message
         pair.nothing_else_happened()
-        end_refusal(pair, operation)
         helper.apply(rule(pair.other.address, "entry"))
         pair.nothing_is_open()
 
@@ -344,12 +345,14 @@ def test_a_device_that_is_let_go_is_let_go_whatever_is_answered(
     for number, (code, hint) in told.items():
         pair.plug_in()
         helper.apply(*pair.rules())
-        refuse(pair, operation, number)
-        helper.release(pair.nic.address, "guest")
-        assert not helper.device(pair.nic.address).held
-        assert_told(pair.failure(), operation, number, code, hint)
-        end_refusal(pair, operation)
+        with refused(pair, operation, number, code, hint):
+            helper.release(pair.nic.address, "guest")
+            assert not helper.device(pair.nic.address).held
         pair.nothing_is_open()
+
+
+def armed(pair: Pair) -> dict[str, object]:
+    return rule(pair.nic.address, "entry-with-wakeup")
 
 
 @rows(CHANGING)
@@ -360,14 +363,12 @@ def test_a_device_that_cannot_leave_its_mode_says_why(
     for number, (code, hint) in told.items():
         pair.plug_in()
         helper.apply(*pair.rules())
-        refuse(pair, operation, number)
-        helper.apply(rule(pair.nic.address, "entry-with-wakeup"), rule(pair.other.address, "entry"))
-        report = helper.device(pair.nic.address)
-        assert (report.state, report.held) == ("stalled", True)
-        assert_told(pair.failure(), operation, number, code, hint)
+        with refused(pair, operation, number, code, hint):
+            helper.apply(armed(pair), rule(pair.other.address, "entry"))
+            report = helper.device(pair.nic.address)
+            assert (report.state, report.held) == ("stalled", True)
         assert str(pair.nic.address) in pair.failure().message
         pair.nothing_else_happened()
-        end_refusal(pair, operation)
         helper.apply(rule(pair.other.address, "entry"))
         pair.nothing_is_open()
 
@@ -407,8 +408,7 @@ def test_a_way_out_of_a_mode_that_hangs_is_told_and_gone_on_from(
     pair = Pair(host, helper, "entry")
     helper.apply(*pair.rules())
     gate = host.hold_up(pair.nic.address, EXIT.name)
-    armed = rule(pair.nic.address, "entry-with-wakeup")
-    asking = helper.applying(armed, rule(pair.other.address, "entry"))
+    asking = helper.applying(armed(pair), rule(pair.other.address, "entry"))
     assert gate.reached.wait(10)
     helper.pass_time_while_blocked(deadline_of("exit"))
     running = helper.device(pair.nic.address).running
