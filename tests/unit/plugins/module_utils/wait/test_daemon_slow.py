@@ -219,11 +219,12 @@ def test_a_device_that_leaves_while_it_is_being_entered_is_let_go(
     host: FakeHost, helper: Helper
 ) -> None:
     (nic,) = plug(host, 1)
+    tape = Tape(helper)
     gate = host.hold_up(nic.address, "entry")
     asking = Asking(lambda: helper.apply(*entries(nic)))
     assert gate.reached.wait(10)
     unplugging = Asking(lambda: host.unplug(nic.address))
-    wait_until(lambda: nic.leaving, "it is being unplugged")
+    wait_until(lambda: tape.has("requested", nic.address), "the helper hears of it")
     gate.open()
     unplugging.answer()
     assert not asking.answer().devices[nic.address].held
