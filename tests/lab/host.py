@@ -122,8 +122,9 @@ class Lab:
         """
         plan = self.plan.changed({"shape": shape or self.plan.shape, **changed})
         with self.progress.step(f"shut {self.name} down"):
+            over = self._dead_or_panicking()
             self.ssh("systemctl poweroff --no-block", check=False)
-            if not self.machine.wait(120):
+            if not until(over, 120):
                 self.progress.note("The lab did not shut down within 120 s; it is switched off.")
         self.plan = plan
         self.power_cut()
@@ -287,6 +288,11 @@ class Lab:
 
         if not until(over, BOOT_PATIENCE, pause=pause):
             raise LabError(f"{complaint} in {BOOT_PATIENCE} s:\n{self._end_of_console()}")
+
+    def _dead_or_panicking(self) -> Callable[[], bool]:
+        """Tells from now on whether the lab has ended, or whether that is as far as it gets."""
+        panics = self.console_log.count(PANIC)
+        return lambda: not self.machine.alive() or self.console_log.count(PANIC) > panics
 
     def _end_of_console(self) -> str:
         return "\n".join(self.console_log.splitlines()[-30:])
