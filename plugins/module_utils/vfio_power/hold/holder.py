@@ -13,6 +13,7 @@ from typing import Callable, Optional, Protocol
 
 from ..think import policy
 from ..think.policy import Action, Event, Goal, State
+from ..think.reentry import Memory
 from ..touch.eventfd import drain, signalled
 from ..touch.records import Record
 from ..words.address import PciAddress
@@ -101,8 +102,16 @@ class Holder:
         self._watch(grip)
 
     def stand_back(self, record: Record) -> None:
-        """Go on with a device that could not be taken, or can do nothing for us."""
-        self.state, self.failure = record.state, record.failure
+        """Go on with a device that is lent, could not be taken, or can do nothing for us."""
+        self.failure = record.failure
+        self.state = record.state if record.failure else State.RELEASED
+        self.wakes, self.entered, self.wait.memory = record.wakes, record.entered, record.reentry
+
+    def forget(self) -> None:
+        """Begin anew with the next hold: the device is no longer declared."""
+        if self.wakes != Wakes() or self.wait.memory != Memory():
+            self.wakes, self.wait.memory = Wakes(), Memory()
+            self._keeping.remember(self)
 
     def want(self, goal: Goal) -> None:
         """Follow another goal from now on."""

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from typing import Callable, Optional
 
 from ..think.policy import ENGAGED, Action, Goal, State
+from ..think.reentry import Memory
 from ..think.units import unit
 from ..touch.records import Record, Records
 from ..words.address import PciAddress
@@ -96,8 +97,7 @@ class Keeper:
         records = self._records.load()
         for address in records.keys() - grips.keys():
             self._stand_back(address, records[address])
-        known = {address: records.get(address) for address in grips}
-        self.histories.go_on({it: record.wakes for it, record in known.items() if record})
+        self.histories.go_on({it: record.wakes for it, record in records.items()})
         for address, grip in grips.items():
             holder = self._holders[address] = Holder(address, self, self._around)
             holder.take_over(grip, records.get(address))
@@ -108,13 +108,13 @@ class Keeper:
             self._calls.close(group, closing)
 
     def _stand_back(self, address: PciAddress, record: Record) -> None:
-        """Go on not to take a device that was refused before somebody asks for it, or binds it."""
-        if record.failure is None:
-            self._records.remove(address)  # a call was under way that took it, or let it go
-            return
-        self._holders[address] = Holder(address, self, self._around)
-        self._holders[address].stand_back(record)
-        if record.failure.code == "unsupported":
+        """Go on to know of a device that is not held what it went through, and if it was refused.
+
+        Such a one is not taken before somebody asks for it, or binds it.
+        """
+        holder = self._holders[address] = Holder(address, self, self._around)
+        holder.stand_back(record)
+        if record.failure is not None and record.failure.code == "unsupported":
             self.bars.unsupported.add(address)
 
     def was_refused(self, address: PciAddress) -> bool:
@@ -248,7 +248,8 @@ class Keeper:
         """Let every device go, side by side, and say when the last one is, or time is up."""
         held = self.held()
         for address in self._holders.keys() - set(held):
-            self._records.remove(address)  # whoever starts us again asks for all
+            self._holders[address].failure = None  # whoever starts us again asks for all
+            self.remember(self._holders[address])
         ask = Ask(held, lambda *_one: None, lambda _ask: done())
         self.wait_for(ask, within, self.permits.close)
 
@@ -294,17 +295,21 @@ class Keeper:
         self._calls.carry_out(holder, action, self.table, ended)
 
     def remember(self, holder: Holder) -> None:
-        """Write down how a device stands, or forget it once it is let go."""
+        """Write down how a device stands; one that is let go has nothing to tell if nobody woke it.
+
+        One that is lent keeps its wakes, and what bounds it, as long as it is declared.
+        """
         address = holder.address
         refused = holder.state is State.REFUSED or address in self.bars.unsupported
         failure = holder.failure if refused else None
+        memory = holder.wait.memory
+        record = Record(holder.state, holder.wakes, holder.entered, memory, failure)
+        lived = address in self.table.known and (holder.wakes, memory) != (Wakes(), Memory())
         try:
-            if holder.grip is None and not holder.busy and failure is None:
+            if holder.grip is not None or holder.busy or failure is not None or lived:
+                self._records.save(address, record)
+            else:
                 self._records.remove(address)
-                return
-            memory = holder.wait.memory
-            record = Record(holder.state, holder.wakes, holder.entered, memory, failure)
-            self._records.save(address, record)
         except OSError:
             self._records.remove(address)  # better none than one that is not true
 
@@ -332,7 +337,7 @@ class Keeper:
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
         if holder.grip is None and holder.address not in self.table.known:
-            holder.wakes = Wakes()  # nobody asks for them any more
+            holder.forget()  # nobody asks for it any more
         self.asks.settled(holder.address)
 
     @property

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the vfio.power authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How each held device stood last, and each that was refused, for a helper that takes over.
+"""How each held device stood last, each that was refused or woken, for a helper that takes over.
 
 One small file per device below /run, so that the records end with the boot as the hold does.
 Nothing is synced: they have to outlive a process, not the host.

@@ -191,6 +191,7 @@ def test_a_damaged_file_is_told_once_and_begun_anew(
         if name.startswith(chronicles.HISTORY):
             Path(helper.state, name).write_bytes(b"\x00")
     helper.store.clear()
+    helper.next_boot()
     told: list[str] = []
     monkeypatch.setattr(
         daemon, "tell", lambda event, text, *_more: told.append(text) if event == "damaged" else 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -13,12 +14,14 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentr
     JUDGED,
     REST,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.records import FOLDER
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait import daemon
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.around import Around
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
     HoldReport,
     Reentries,
+    Wakes,
 )
 
 from ..fake.host import FakeDevice, FakeHost
@@ -61,6 +64,15 @@ def storm(host: FakeHost, helper: Helper, nic: FakeDevice, wakes: int = JUDGED) 
         wake(host, helper, nic)
         helper.pass_time(DELAY)
     return wake(host, helper, nic)
+
+
+def end(helper: Helper, how: str) -> None:
+    """Let the helper end and start again, or do nothing of that kind."""
+    if how == "kill":
+        helper.kill()
+        helper.start()
+    elif how == "restart":
+        helper.restart()
 
 
 def reentries(report: HoldReport) -> Reentries:
@@ -130,15 +142,13 @@ def test_the_journal_is_told_of_the_breaker_and_not_of_every_wake(
     assert [it["device"]["reentries"]["breaker"] for it in moves] == ["open", "half-open", "closed"]
 
 
-@pytest.mark.parametrize("end", ["kill", "restart"])
+@pytest.mark.parametrize("how", ["kill", "restart"])
 def test_a_storm_goes_on_though_the_helper_dies_in_it(
-    host: FakeHost, helper: Helper, nic: FakeDevice, end: str
+    host: FakeHost, helper: Helper, nic: FakeDevice, how: str
 ) -> None:
     storm(host, helper, nic, wakes=JUDGED - 3)
     helper.pass_time(DELAY)
-    getattr(helper, end)()
-    if end == "kill":
-        helper.start()
+    end(helper, how)
     assert reentries(storm(host, helper, nic, wakes=3)).breaker == "open"
 
 
@@ -219,15 +229,53 @@ def test_a_wake_by_our_own_work_takes_nothing_from_the_bounds(
     assert reentries(report).put_off_by is None
 
 
+@pytest.mark.parametrize("meanwhile", ["nothing", "kill", "restart"])
 def test_a_device_that_comes_back_from_a_guest_is_tried_and_the_storm_remembered(
-    host: FakeHost, helper: Helper, nic: FakeDevice
+    host: FakeHost, helper: Helper, nic: FakeDevice, meanwhile: str
 ) -> None:
     storm(host, helper, nic)
-    helper.release(nic.address, "guest")
+    before = helper.release(nic.address, "guest")[nic.address]
+    end(helper, meanwhile)
+    after = helper.device(nic.address)
+    assert after._replace(history=None) == before._replace(history=None)
+    assert after.history is not None
+    assert after.history.foreign == JUDGED
     helper.reclaim(nic.address, "guest")
     report = helper.until(nic.address, engaged=Mode.ENTRY_WITH_WAKEUP)
     assert reentries(report).breaker == "half-open"
-    assert reentries(wake(host, helper, nic)).breaker == "open"
+    report = wake(host, helper, nic)
+    assert reentries(report).breaker == "open"
+    assert report.wakes is not None
+    assert report.wakes.foreign == JUDGED + 1
+
+
+def test_a_device_that_is_lent_gets_no_new_bucket_by_stopping_the_helper(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    helper.apply(armed(nic, max_per_hour=1, burst=2))
+    for _wake in range(2):
+        assert reentries(wake(host, helper, nic, slept=10.0)).put_off_by is None
+        helper.pass_time(DELAY)
+    helper.release(nic.address, "guest")
+    helper.stop()
+    helper.start()
+    helper.reclaim(nic.address, "guest")
+    helper.apply(armed(nic, max_per_hour=1, burst=2))
+    assert reentries(wake(host, helper, nic, slept=10.0)).put_off_by == "bucket"
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "kill"])
+def test_a_device_that_is_declared_again_begins_anew(
+    host: FakeHost, helper: Helper, nic: FakeDevice, meanwhile: str
+) -> None:
+    storm(host, helper, nic)
+    helper.release(nic.address, "guest")
+    helper.apply()
+    assert os.listdir(helper.run / FOLDER) == []
+    end(helper, meanwhile)
+    helper.reclaim(nic.address, "guest")
+    report = helper.apply(armed(nic)).devices[nic.address]
+    assert (report.reentries, report.wakes) == (Reentries(), Wakes())
 
 
 def test_the_storm_of_one_device_is_not_that_of_another(
