@@ -183,11 +183,9 @@ class Histories:
                 self._devices[new.address] = it._replace(history=history, counted=new.counted)
 
     def _write_in(self, seconds: float) -> None:
-        now = self._desk.uptime()
-        due = now + seconds
+        due = self._desk.uptime() + seconds
         if self._timer is not None:
-            if now < self._due <= due:
+            if self._due <= due:
                 return
             self._timer.cancel()
-            due = min(due, max(self._due, now))  # late where the host slept
-        self._timer, self._due = self._desk.call_later(due - now, self.write), due
+        self._timer, self._due = self._desk.call_later(seconds, self.write), due

@@ -37,7 +37,10 @@ class Surroundings(Protocol):
         """Return a number from 0 to 1, another one each time."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back once, in the loop's thread."""
+        """Call back once, in the loop's thread. Seconds that the host sleeps through count.
+
+        It may be late then, by as long as the loop sleeps between two looks round.
+        """
 
     def submit(
         self,

@@ -89,7 +89,8 @@ class Daemon:
         self._listener = listener
         self._manager = manager
         self._uevents = uevents
-        self.loop = Loop(failed=tell_failure, clock=clock)
+        # What ends at a time, such as a lease, ends then also where the host slept meanwhile.
+        self.loop = Loop(failed=tell_failure, clock=uptime)
         self.workers = Workers(self.loop, settings.workers)
         self.clerk = Workers(self.loop, 1)  # for the table; devices may keep all others
         self._system_sleep = SystemSleep(clock, uptime)

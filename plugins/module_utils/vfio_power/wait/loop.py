@@ -109,7 +109,11 @@ class Loop:
             self._selector.unregister(number)
 
     def call_at(self, when: float, callback: Callback) -> Timer:
-        """Call back at a time of the loop's clock, which is monotonic."""
+        """Call back at a time of the loop's clock, which nobody sets.
+
+        The selector waits by one that stands still while the host sleeps. Where the loop's own
+        goes on, what was due meanwhile is called when the selector returns next.
+        """
         timer = Timer(when, callback)
         heapq.heappush(self._timers, timer)
         return timer

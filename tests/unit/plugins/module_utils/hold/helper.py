@@ -49,7 +49,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = 0.0
-        self.suspended = 0.0  # seconds of it in which the host slept, and its timers with it
+        self.suspended = 0.0  # seconds of it in which the host slept
 
     def __call__(self) -> float:
         return time.monotonic() + self.ahead - self.suspended

@@ -203,17 +203,6 @@ def test_a_damaged_file_is_told_once_and_begun_anew(
     assert len(told) == 1
 
 
-def test_a_wake_after_the_host_slept_does_not_wait_for_the_timer_that_slept_with_it(
-    host: FakeHost, helper: Helper, nic: FakeDevice
-) -> None:
-    helper.pass_time(SOON)  # that the card is declared; the next write is an hour away
-    helper.clock.ahead += 2 * HOUR
-    helper.clock.suspended += 2 * HOUR
-    before = file(helper).read_bytes()
-    wake(host, helper)
-    wait_until(lambda: file(helper).read_bytes() != before, "the wake to be written down")
-
-
 def test_a_history_that_cannot_be_written_is_told_once(
     host: FakeHost, helper: Helper, nic: FakeDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.slept import SystemSleep
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 
 from ..fake.host import FakeDevice, FakeHost
 from ..hold.helper import Helper, rule
@@ -65,6 +66,34 @@ def test_the_helper_finds_out_by_itself_with_its_next_sign_of_life(
     helper.until(nic.address, state="entry-with-wakeup")
     assert nic.function.suspended
     assert "the host slept" in capsys.readouterr().err
+
+
+def test_what_was_due_while_the_host_slept_is_done_when_it_is_awake(
+    host: FakeHost, helper: Helper
+) -> None:
+    woken, lent, bound = (host.add(f"0000:{bus:02x}:00.0") for bus in (2, 3, 4))
+    patient = {"delay": 600.0}
+    host.unbind(bound.address)
+    helper.apply(
+        rule(woken.address, "entry-with-wakeup", reentry=patient),
+        rule(lent.address, "entry"),
+        rule(bound.address, "entry"),
+    )
+    host.touch_device(woken.address)
+    helper.until(woken.address, state="waiting")
+    helper.release(lent.address, "guest", ttl=1800.0)
+    host.bind(bound.address, "vfio-pci")
+    helper.settle()
+    for device in (woken, lent, bound):
+        assert helper.device(device.address).engaged is Mode.NONE
+    helper.clock.ahead += 3600.0
+    helper.clock.suspended += 3600.0
+    helper.settle()
+    helper.until(woken.address, engaged=Mode.ENTRY_WITH_WAKEUP)
+    helper.until(bound.address, engaged=Mode.ENTRY)
+    helper.until(lent.address, leases=())
+    helper.pass_time(600)  # the quiet time after a lease
+    helper.until(lent.address, engaged=Mode.ENTRY)
 
 
 def test_a_device_that_was_woken_by_the_sleep_waits_as_after_any_wake(
