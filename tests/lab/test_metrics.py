@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tools.prometheus import program
 
 from .conditions import read_without_end
 from .declared import HELPER, main_rules
@@ -65,6 +68,25 @@ def test_the_states_of_all_devices_arrive(main: ManagedHost, scraping: Prometheu
     assert set(cold) == {names["nic"], names["disk"]}
     assert scraping.values("vfio_power_device_held") == dict.fromkeys(names.values(), 1)
     assert scraping.firing() == {}
+
+
+def test_promtool_finds_nothing_amiss_in_what_is_written(
+    main: ManagedHost, metered: ManagedHost
+) -> None:
+    main.lab.wait_for(
+        lambda: main.lab.ssh(f"test -s {METRICS}", check=False).returncode == 0, SCRAPED, "metrics"
+    )
+    written = main.lab.ssh(f"cat {METRICS}").stdout
+    checked = subprocess.run(
+        [program("promtool"), "check", "metrics"],
+        input=written,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert not checked.stdout + checked.stderr
+    assert main.address("nic") in written
 
 
 def test_to_be_scraped_wakes_no_device(main: ManagedHost, scraping: Prometheus) -> None:

@@ -124,6 +124,7 @@ def test_a_person_reads_it_at_the_end_of_the_line(main: ManagedHost) -> None:
     who = line.rpartition("; ")[2]
     assert who.startswith("it was lspci (pid ")
     assert who.endswith(", reader-of-a-test.service)")
+    assert "lspci -s" not in line, "how it was called is nobody's business"
 
 
 def test_who_wakes_a_port_wakes_what_is_below_it(main: ManagedHost) -> None:

@@ -77,6 +77,39 @@ def test_a_click_below_a_bar_shows_what_it_is_made_of(page):
     assert {text.split()[0] for text in page.column("Reached")} == {"awake"}
 
 
+def test_the_parts_of_a_bar_are_as_long_as_what_they_count(page):
+    """In the summary, and of the states of a host's devices in the table."""
+    buttons = page.ask(
+        "return [...document.querySelectorAll('.legend')[1].querySelectorAll('button')]"
+        ".map((it) => [it.dataset.state, Number(it.querySelector('b').innerText)])"
+    )
+    assert dict(drawn(page, "section.summary .card:nth-child(2) svg")[0]) == shares(dict(buttons))
+    page.click("[data-tab=hosts]")
+    told = [text.splitlines()[-1].strip() for text in page.column("States") if text.strip()]
+    bars = drawn(page, "tr.row svg.bar")
+    assert len(told) == len(bars) > 20
+    for text, bar in zip(told, bars):
+        numbers = (part.split(" ", 1) for part in text.split(", "))
+        expected = shares({state.replace(" ", "-"): int(number) for number, state in numbers})
+        assert dict(bar) == expected, text
+
+
+def shares(numbers):
+    """Return which part of their sum they are, as exactly as pixels are."""
+    total = sum(numbers.values())
+    parts = {state: number / total for state, number in numbers.items()}
+    return pytest.approx(parts, abs=0.02)
+
+
+def drawn(page, css):
+    """Return the parts of bars as they are on the screen, by state."""
+    return page.ask(
+        "const wide = (it) => it.getBoundingClientRect().width;"
+        f"return [...document.querySelectorAll({css!r})].map((bar) => [...bar.children]"
+        ".map((it) => [it.getAttribute('class').replace('_', '-'), wide(it) / wide(bar)]))"
+    )
+
+
 @pytest.mark.parametrize("status", ["as-declared", "drift", "unknown"])
 def test_a_click_below_the_hosts_shows_as_many_as_it_counts(page, status):
     button = f"[data-table=hosts][data-status={status}]"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import time
 
 import pytest
@@ -21,6 +22,9 @@ from ..hold.helper import quirk
 from .conftest import Place
 
 NIC, DISK = "0000:02:00.0", "0000:03:00.0"
+
+
+KIBIBYTE = 1024
 
 
 def entry(address=NIC, **more):
@@ -62,6 +66,18 @@ def test_a_declared_device_sleeps_and_the_answer_says_so(place):
         "d3cold": "allow",
     }
     assert device["capability"] == "supported"
+
+
+def test_what_a_playbook_registers_is_small(place):
+    """The difference is in it only where somebody asked for one."""
+    addresses = [f"0000:{bus:02x}:00.0" for bus in range(2, 18)]
+    for address in addresses:
+        place.host.add(address)
+    place.start_helper()
+    for _time in range(2):
+        result = place.low_power(*(entry(it, mode="entry-with-wakeup") for it in addresses)).result
+        registered = {name: value for name, value in result.items() if name != "diff"}
+        assert len(json.dumps(registered)) <= KIBIBYTE * len(addresses)
 
 
 def test_the_second_run_changes_nothing(place):
