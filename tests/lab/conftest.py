@@ -28,6 +28,8 @@ from .progress import LabError, Progress
 from .watching import everything
 
 FRESH = "fresh"
+FILLERS = ("test_hot_plug", "test_interface", "test_journal", "test_selectors", "test_strangers")
+"""Short files of the lab that most want: together as long as what is done with many cards."""
 JOURNAL = "journalctl --unit vfio-powerd --lines 40 --output short-monotonic --no-pager"
 REPOSITORY = Path(__file__).parents[2]
 
@@ -41,15 +43,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the files of one lab together; inside a file nothing moves.
 
     The lab that most tests want comes late: where several processes share the files, all of them
-    find some to the end. That with many cards comes last, when the other checks are over: its host
-    has so much to do that it suffers most from others.
+    find some to the end. That with many cards comes when the other checks are over: its host has
+    so much to do that it suffers most from others. For the other process there are the fillers.
     """
     wanted = [wanted_lab(item.module) for item in items]
     times = Counter(map(str, wanted))
-    order: dict[str, tuple[bool, int, int]] = {}
+    order: dict[str, tuple[int, int]] = {}
     for place, lab in enumerate(wanted):
-        order.setdefault(str(lab), (lab.get("shape") == "many", times[str(lab)], place))
-    items.sort(key=lambda item: order[str(wanted_lab(item.module))])
+        order.setdefault(str(lab), (times[str(lab)], place))
+
+    def turn(item: pytest.Item) -> tuple[int, int, int]:
+        lab = wanted_lab(item.module)
+        last = 2 if item.path.stem in FILLERS else 1 if lab.get("shape") == "many" else 0
+        return last, *order[str(lab)]
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -51,6 +51,15 @@ def show(name: str) -> int:
     return int(subprocess.check_output(["systemctl", "show", "-P", name, UNIT], text=True))
 
 
+def helper() -> int:
+    """Return its process, 0 while there is none; read many times a second, so from the kernel."""
+    try:
+        with open(f"/sys/fs/cgroup/system.slice/{UNIT}/cgroup.procs", encoding="ascii") as file:
+            return int(file.readline() or 0)
+    except OSError:
+        return 0
+
+
 def attribute(address: str, name: str) -> str:
     with open(f"/sys/bus/pci/devices/{address}/{name}", encoding="ascii") as file:
         return file.read().strip()
@@ -122,7 +131,7 @@ def footprint() -> list[int]:
     """
     own = []
     for _look in range(20):
-        own.append(len(os.listdir(f"/proc/{show('MainPID')}/fd")))
+        own.append(len(os.listdir(f"/proc/{helper()}/fd")))
         time.sleep(0.05)
     return [show("NFileDescriptorStore"), min(own)]
 
@@ -167,24 +176,19 @@ def moment(aim: str, dice: random.Random) -> None:
         pass
 
 
-def helper() -> int:
-    while not (pid := show("MainPID")):
-        time.sleep(0.05)
-    return pid
-
-
 def kill(aim: str, dice: random.Random, held: list[str], strangers: list[str]) -> dict[str, set]:
     """Kill the helper, and read devices before there is another one.
 
     Returns what it was at, and which of the held devices somebody else could have had meanwhile.
     """
-    pid = helper()
+    while not (pid := helper()):
+        time.sleep(0.05)
     moment(aim, dice)
     os.kill(pid, signal.SIGKILL)
     was_at, lost = states(), set()
     for address in strangers:
         touch(address)
-    while show("MainPID") in (0, pid):
+    while helper() in (0, pid):
         lost |= {it for it in held if not is_open(it)}
         time.sleep(0.05)
     return {"was_at": was_at, "lost": lost}
