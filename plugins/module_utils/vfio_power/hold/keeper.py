@@ -13,19 +13,18 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Callable, Optional
 
-from ..think.policy import ENGAGED, Action, Goal, State
-from ..think.reentry import Memory
+from ..think.policy import Action, Goal, State
 from ..think.units import unit
 from ..touch.records import Record, Records
 from ..words.address import PciAddress
 from ..words.declaration import Reentry
 from ..words.quirk import Kind
-from ..words.report import Failure, HoldReport, Quarantined, Wakes
+from ..words.report import Failure, HoldReport, Quarantined
 from .asks import Ask, Asks
 from .bars import Bars
 from .calls import Calls
 from .errands import Errands
-from .failures import lost, reported_an_error
+from .failures import reported_an_error
 from .goals import Goals
 from .grip import Grip
 from .held_off import HeldOff
@@ -33,17 +32,15 @@ from .histories import Histories
 from .holder import Holder
 from .jobs import Jobs
 from .lending import Lending
-from .lookout import Lookout
 from .marks import Marks
 from .neighbours import Neighbours
 from .permits import Permits
+from .recall import Recall
 from .reporting import Reporting
-from .surroundings import Listener, Surroundings, Timer
+from .rounds import Rounds
+from .surroundings import Listener, Surroundings
 from .table import Table
 from .windows import Windows
-
-LOOK_AGAIN = 5.0
-"""Seconds between two looks at a host policy that is not as declared."""
 
 
 class Keeper:
@@ -72,18 +69,19 @@ class Keeper:
         self.lending: Optional[Lending] = None
         self._rest: Optional[Ask] = None
         self._around = around
-        self._records = records
+        self._recall = Recall(records)
         self._listener = listener
         self._holders: dict[PciAddress, Holder] = {}
         self.held_off = HeldOff()
         self._goals = Goals(
             bars, self.permits, self.held_off, errands.d3cold_allowed, errands.policy
         )
-        self._looks: dict[PciAddress, Timer] = {}
         self._reporting = Reporting(around.uptime, bars, self.permits, self._goals, histories)
         self._neighbours = Neighbours(windows)
-        self._lookout = Lookout(errands.power)
         self._calls = Calls(around, errands, jobs, self._neighbours, listener)
+        self.rounds = Rounds(
+            around, self._holders, self._calls, errands.power, self.distrust, self.refresh
+        )
 
     def install(self, table: Table) -> None:
         """Go by another table from now on; what is no longer declared is let go."""
@@ -94,7 +92,7 @@ class Keeper:
 
     def take_over(self, grips: Mapping[PciAddress, Grip], rest: Mapping[int, ExitStack]) -> None:
         """Go on with what a helper before us held; to be followed by ``install``."""
-        records = self._records.load()
+        records = self._recall.all()
         for address in records.keys() - grips.keys():
             self._stand_back(address, records[address])
         self.histories.go_on({it: record.wakes for it, record in records.items()})
@@ -140,15 +138,10 @@ class Keeper:
 
     def _look_again(self, address: PciAddress) -> None:
         """Look at the host's policy until it is as declared: nobody tells when it is written."""
-        waits = address in self._looks
-        if waits or not self.permits.has(address) or not self._goals.by_policy(address, self.table):
+        if self.rounds.comes_by(address) or not self.permits.has(address):
             return
-
-        def look() -> None:
-            del self._looks[address]
-            self.refresh(address)
-
-        self._looks[address] = self._around.call_later(LOOK_AGAIN, look)
+        if self._goals.by_policy(address, self.table):
+            self.rounds.come_by(address)
 
     def refresh_all(self) -> None:
         """Tell every device's holder what is wanted now."""
@@ -259,18 +252,6 @@ class Keeper:
         self._rest = Ask(busy, lambda *_one: None, lambda _ask: done())
         self.wait_for(self._rest, within, lambda: None)
 
-    def after_system_sleep(self) -> None:
-        """Look at every device that may sleep: the host slept, and some forget over that."""
-        for holder in self._holders.values():
-            if holder.state in ENGAGED and holder.grip is not None:
-                self._calls.look_at(holder)
-
-    def look_for_lost(self) -> None:
-        """Look at every device that is held, and trust those no more that are lost."""
-        held = [it for it, holder in self._holders.items() if holder.grip and not holder.busy]
-        for address, power in self._lookout.lost(held):
-            self.distrust(address, "power-error", lost(address, power).message)
-
     def held(self) -> list[PciAddress]:
         """Return the devices that are open, or about to be."""
         return [a for a, holder in self._holders.items() if holder.grip or holder.busy]
@@ -295,23 +276,11 @@ class Keeper:
         self._calls.carry_out(holder, action, self.table, ended)
 
     def remember(self, holder: Holder) -> None:
-        """Write down how a device stands; one that is let go has nothing to tell if nobody woke it.
-
-        One that is lent keeps its wakes, and what bounds it, as long as it is declared.
-        """
+        """Write down how a device stands, for a helper that takes over."""
         address = holder.address
         refused = holder.state is State.REFUSED or address in self.bars.unsupported
         failure = holder.failure if refused else None
-        memory = holder.wait.memory
-        record = Record(holder.state, holder.wakes, holder.entered, memory, failure)
-        lived = address in self.table.known and (holder.wakes, memory) != (Wakes(), Memory())
-        try:
-            if holder.grip is not None or holder.busy or failure is not None or lived:
-                self._records.save(address, record)
-            else:
-                self._records.remove(address)
-        except OSError:
-            self._records.remove(address)  # better none than one that is not true
+        self._recall.note(holder, failure, declared=address in self.table.known)
 
     def own_wake(self, holder: Holder) -> bool:
         """Tell whether a wake seen now may be our own doing."""
@@ -336,7 +305,8 @@ class Keeper:
 
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
-        if holder.grip is None and holder.address not in self.table.known:
+        declared = holder.address in self.table.known or self.table.lost
+        if holder.grip is None and not declared:
             holder.forget()  # nobody asks for it any more
         self.asks.settled(holder.address)
 

@@ -204,8 +204,8 @@ class Daemon:
             self.keeper.refresh_all()
         if self._system_sleep.happened():
             tell("host-slept", "the host slept: looking at the devices that may sleep")
-            self.keeper.after_system_sleep()
-        self.keeper.look_for_lost()
+            self.keeper.rounds.after_system_sleep()
+        self.keeper.rounds.look_for_lost()
         self._write_metrics()
         self.loop.call_in(self._manager.patience / 2, self._show_life)
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Optional
 
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.keeper import LOOK_AGAIN
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.rounds import LOOK_AGAIN
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport

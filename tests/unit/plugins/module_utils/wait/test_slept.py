@@ -39,7 +39,7 @@ def test_a_device_that_forgot_is_entered_again_and_the_others_are_left_alone(
     helper.apply(rule(forgetful.address, mode), rule(faithful.address, mode))
     forget(host, forgetful)
     before = len(host.calls)
-    helper.in_loop(helper.daemon.keeper.after_system_sleep)
+    helper.in_loop(helper.daemon.keeper.rounds.after_system_sleep)
     helper.settle()
     report = helper.until(forgetful.address, state=mode)
     assert forgetful.function.suspended
@@ -102,7 +102,7 @@ def test_a_device_that_was_woken_by_the_sleep_waits_as_after_any_wake(
     nic = host.add("0000:02:00.0")
     helper.apply(rule(nic.address, "entry-with-wakeup"))
     host.touch_device(nic.address)
-    helper.in_loop(helper.daemon.keeper.after_system_sleep)
+    helper.in_loop(helper.daemon.keeper.rounds.after_system_sleep)
     report = helper.until(nic.address, state="waiting")
     assert report.wakes is not None
     assert report.wakes.total == 1
@@ -113,6 +113,6 @@ def test_a_device_that_must_not_sleep_is_not_blamed(host: FakeHost, helper: Help
     helper.apply(rule(nic.address, "entry"))
     host.write_control(nic.address, "on")
     before = len(host.calls)
-    helper.in_loop(helper.daemon.keeper.after_system_sleep)
+    helper.in_loop(helper.daemon.keeper.rounds.after_system_sleep)
     helper.settle()
     assert len(host.calls) == before
