@@ -188,4 +188,4 @@ class Histories:
             if self._due <= due:
                 return
             self._timer.cancel()
-        self._timer, self._due = self._desk.call_later(seconds, self.write), due
+        self._timer, self._due = self._desk.call_at(due, self.write), due

@@ -104,9 +104,8 @@ class Lending:
         self._forget_timer(lease)
         if lease.ends is None:
             return
-        left = max(0.0, lease.ends - self._around.uptime())
         key = (lease.address, lease.holder)
-        self._timers[key] = self._around.call_later(left, lambda: self._ran_out(*key))
+        self._timers[key] = self._around.call_at(lease.ends, lambda: self._ran_out(*key))
 
     def _ran_out(self, address: PciAddress, holder: str) -> None:
         self._ended(self.end([address], holder))

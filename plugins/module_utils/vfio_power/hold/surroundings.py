@@ -31,15 +31,24 @@ class Surroundings(Protocol):
         """Return seconds since the epoch, for people."""
 
     def uptime(self) -> float:
-        """Return seconds since the boot, to measure with: nobody sets this clock."""
+        """Return seconds since the boot, to measure with: nobody sets this clock.
+
+        It goes on while the host sleeps.
+        """
 
     def chance(self) -> float:
         """Return a number from 0 to 1, another one each time."""
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back once, in the loop's thread. Seconds that the host sleeps through count.
+        """Call back once, in the loop's thread, when the host was awake for that long.
 
-        It may be late then, by as long as the loop sleeps between two looks round.
+        For all that waits for somebody who stands still with the host.
+        """
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call back once, in the loop's thread, when ``uptime`` has come to a time.
+
+        For what ends also while the host sleeps. It is late then, until the loop looks round.
         """
 
     def submit(

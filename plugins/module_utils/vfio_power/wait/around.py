@@ -18,11 +18,6 @@ from .workers import Outcome, Workers
 T = TypeVar("T")
 
 
-def boot_time() -> float:
-    """Return seconds since the boot, those included that the host slept through."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
 def dice() -> float:
     """Return a number from 0 to 1; the random module would bring megabytes for it."""
     return int.from_bytes(os.urandom(4), "little") / 0xFFFFFFFF
@@ -48,8 +43,12 @@ class Around:
         return time.time()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call back once, in the loop's thread."""
+        """Call back once, in the loop's thread; what the host sleeps through does not count."""
         return self._loop.call_in(seconds, callback)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Call back once when ``uptime`` is there, in the loop's thread."""
+        return self._loop.call_at_uptime(when, callback)
 
     def submit(
         self,

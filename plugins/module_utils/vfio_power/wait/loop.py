@@ -34,6 +34,11 @@ FileLike = Union[int, HasFileno]
 LONGEST_WAIT = 86400.0  # seconds; epoll refuses waits of more than 24 days
 
 
+def boot_time() -> float:
+    """Return seconds since the boot, those included that the host slept through."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Timer:
     """Something to be called at a time, unless it is cancelled before."""
 
@@ -52,6 +57,36 @@ class Timer:
         return self.when < other.when
 
 
+class Timers:
+    """Those that go by one clock."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self._heap: list[Timer] = []
+
+    def add(self, when: float, callback: Callback) -> Timer:
+        """Have something called at a time."""
+        timer = Timer(when, callback)
+        heapq.heappush(self._heap, timer)
+        return timer
+
+    def patience(self) -> float:
+        """Return the seconds until the next one, or the longest wait where there is none."""
+        while self._heap and self._heap[0].callback is None:
+            heapq.heappop(self._heap)
+        if not self._heap:
+            return LONGEST_WAIT
+        return min(max(self._heap[0].when - self.clock(), 0), LONGEST_WAIT)
+
+    def take_due(self) -> list[Timer]:
+        """Return those whose time has come, and have them no more."""
+        now = self.clock()
+        due: list[Timer] = []
+        while self._heap and self._heap[0].when <= now:
+            due.append(heapq.heappop(self._heap))
+        return due
+
+
 class _Watch(NamedTuple):
     readable: Optional[Callback]
     writable: Optional[Callback]
@@ -68,12 +103,14 @@ class Loop:
         self,
         failed: Optional[Callable[[Exception], None]] = None,
         clock: Callable[[], float] = time.monotonic,
+        uptime: Callable[[], float] = boot_time,
     ) -> None:
+        """``clock`` may stand still while the host sleeps, and ``uptime`` may not."""
         self.clock = clock
+        self.timers = (Timers(clock), Timers(uptime))
         self._failed = failed
         self._selector = selectors.DefaultSelector()
         self._watches: dict[int, _Watch] = {}
-        self._timers: list[Timer] = []
         self._soon: deque[Callback] = deque()
         self._running = False
         self._wakened, self._waker = _pipe()
@@ -109,14 +146,16 @@ class Loop:
             self._selector.unregister(number)
 
     def call_at(self, when: float, callback: Callback) -> Timer:
-        """Call back at a time of the loop's clock, which nobody sets.
+        """Call back at a time of the loop's clock, which nobody sets."""
+        return self.timers[0].add(when, callback)
 
-        The selector waits by one that stands still while the host sleeps. Where the loop's own
-        goes on, what was due meanwhile is called when the selector returns next.
+    def call_at_uptime(self, when: float, callback: Callback) -> Timer:
+        """Call back so many seconds after the boot, those included that the host sleeps through.
+
+        The selector waits by a clock that stands still meanwhile, so what is due when the host is
+        awake again is called when it returns next.
         """
-        timer = Timer(when, callback)
-        heapq.heappush(self._timers, timer)
-        return timer
+        return self.timers[1].add(when, callback)
 
     def call_in(self, seconds: float, callback: Callback) -> Timer:
         """Call back after that many seconds."""
@@ -167,21 +206,13 @@ class Loop:
         self._waker.close()
         self._wakened.close()
 
-    def _patience(self) -> Optional[float]:
+    def _patience(self) -> float:
         if self._soon:
             return 0
-        while self._timers and self._timers[0].callback is None:
-            heapq.heappop(self._timers)
-        if not self._timers:
-            return None
-        return min(max(self._timers[0].when - self.clock(), 0), LONGEST_WAIT)
+        return min(timers.patience() for timers in self.timers)
 
     def _call_due(self) -> None:
-        now = self.clock()
-        due: list[Timer] = []
-        while self._timers and self._timers[0].when <= now:
-            due.append(heapq.heappop(self._timers))
-        for timer in due:
+        for timer in [timer for timers in self.timers for timer in timers.take_due()]:
             callback, timer.callback = timer.callback, None
             if callback is not None:
                 self._call(callback)

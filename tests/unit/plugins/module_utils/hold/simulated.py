@@ -191,8 +191,7 @@ class Simulated(Helper):
         return {report.address: report for report in self.daemon.keeper.reports()}
 
     def _overdue(self) -> bool:
-        now = self.clock()
-        return any(it.callback and it.when <= now for it in self.daemon.loop._timers)
+        return any(it.patience() == 0 for it in self.daemon.loop.timers)
 
     def _handed_over(self, hand_over: Callable[[], list[Kept]]) -> list[Kept]:
         kept = hand_over()

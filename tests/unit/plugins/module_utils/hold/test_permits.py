@@ -46,8 +46,8 @@ class Case:
     def uptime(self) -> float:
         return self.now
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        self._timers.append((self.now + seconds, Timer(callback)))
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        self._timers.append((when, Timer(callback)))
         return self._timers[-1][1]
 
     def pass_time(self, seconds: float) -> None:

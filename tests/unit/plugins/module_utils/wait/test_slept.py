@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.hold.marks import LIVED_ON
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.marked import MARKS
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.wait.slept import SystemSleep
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Mode
 
 from ..fake.host import FakeDevice, FakeHost
-from ..hold.helper import Helper, rule
+from ..hold.helper import Asking, Helper, rule, wait_until
 
 
 def test_a_sleep_is_seen_once_and_slow_clocks_are_not_one() -> None:
@@ -94,6 +96,37 @@ def test_what_was_due_while_the_host_slept_is_done_when_it_is_awake(
     helper.until(lent.address, leases=())
     helper.pass_time(600)  # the quiet time after a lease
     helper.until(lent.address, engaged=Mode.ENTRY)
+
+
+def test_a_host_that_slept_has_not_proven_that_it_survives_a_device(
+    host: FakeHost, helper: Helper
+) -> None:
+    nic = host.add("0000:02:00.0")
+    helper.apply(rule(nic.address, "entry"))
+    mark = helper.state / MARKS / str(nic.address)
+    assert mark.exists()
+    helper.clock.ahead += 2 * LIVED_ON
+    helper.clock.suspended += 2 * LIVED_ON
+    helper.settle()
+    assert mark.exists()
+    helper.pass_time(LIVED_ON)
+    wait_until(lambda: not mark.exists(), "the host has lived on")
+
+
+def test_a_call_does_not_hang_because_the_host_slept_in_it(host: FakeHost, helper: Helper) -> None:
+    nic = host.add("0000:02:00.0")
+    gate = host.hold_up(nic.address, "open")
+    asking = Asking(lambda: helper.apply(rule(nic.address, "entry")))
+    assert gate.reached.wait(10)
+    helper.in_loop(lambda: None)
+    helper.clock.ahead += 3600.0
+    helper.clock.suspended += 3600.0
+    for _turn in range(2):
+        helper.in_loop(lambda: None)
+    assert helper.client.call("GetStatus")["stuck"] == 0
+    assert asking.waits, "the one who waits is not told that it took too long"
+    gate.open()
+    assert asking.answer().devices[nic.address].engaged is Mode.ENTRY
 
 
 def test_a_device_that_was_woken_by_the_sleep_waits_as_after_any_wake(
