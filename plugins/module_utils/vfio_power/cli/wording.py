@@ -106,8 +106,8 @@ def breaker(reentries: Reentries, until: Optional[float]) -> Iterator[str]:
     """Yield what bounds the entries now, where anything does."""
     storm = f"{reentries.storm_wakes} wakes in {lasting(reentries.storm_seconds)}"
     if reentries.breaker == Breaker.OPEN.value:
-        end = "" if until is None else f" until {clock(until)}"
-        yield f"breaker open: {storm}; left awake{end}"
+        end = "" if until is None else f"; left awake until {clock(until)}"
+        yield f"breaker open: {storm}{end}"
     elif reentries.breaker == Breaker.HALF_OPEN.value:
         yield f"breaker half-open: being tried after a storm of {storm}"
     if reentries.put_off_by == BUCKET:

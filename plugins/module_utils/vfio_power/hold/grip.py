@@ -8,6 +8,7 @@ Everything here may block for seconds: it runs in workers.
 
 from __future__ import annotations
 
+import errno
 from typing import Callable, NamedTuple
 
 from ..think.policy import Action
@@ -15,6 +16,7 @@ from ..touch.device import Device
 from ..touch.eventfd import signalled
 from ..uapi import vfio
 from ..words.descriptor import OwnedFd
+from ..words.errors import KernelRefused
 
 _NEEDS = {
     Action.ENTER: (
@@ -74,8 +76,15 @@ class Grip:
 
     def leave_low_power(self) -> None:
         """End low power where it was ever entered; no change where it is not engaged."""
-        if self._entered:
+        if not self._entered:
+            return
+        try:
             self.device.exit_low_power()
+        except KernelRefused as refused:
+            if self._probed or refused.number not in (errno.ENOTTY, errno.EINVAL):
+                raise
+            # Its driver offers none: whoever had it before us died while asking for that.
+            self._entered = False
 
     def taken_over(self) -> None:
         """Know that somebody before us may have entered low power."""

@@ -17,6 +17,7 @@ from ..think.reentry import Memory
 from ..touch.eventfd import drain, signalled
 from ..touch.records import Record
 from ..words.address import PciAddress
+from ..words.facts import Identity
 from ..words.mode import Mode
 from ..words.report import Failure, Running, Wakes
 from .grip import Grip
@@ -71,6 +72,7 @@ class Holder:
         self.running: Optional[Running] = None
         self.begun: Optional[float] = None  # when a worker began it, in seconds since the boot
         self.failure: Optional[Failure] = None
+        self.card: Optional[Identity] = None  # whose wakes these are
         self._keeping = keeping
         self._around = around
         self._woken_early = False
@@ -93,7 +95,7 @@ class Holder:
         self.grip = grip
         self.state = policy.survivor(record.state)
         self.goal = policy.CARRIES_ON.get(self.state, Goal.KEEP_AWAKE)
-        self.wakes, self.entered, self.wait.memory = record.wakes, record.entered, record.reentry
+        self._recall(record)
         if self.state is State.WAITING:
             self.wait.go_on()
         told = self.state is not State.ARMED and drain(grip.counters.wake)
@@ -103,12 +105,24 @@ class Holder:
 
     def stand_back(self, record: Record) -> None:
         """Go on with a device that is lent, could not be taken, or can do nothing for us."""
-        self.failure = record.failure
-        self.state = record.state if record.failure else State.RELEASED
+        self._recall(record)
+        refused = record.failure is not None and record.state is State.REFUSED
+        self.state = State.REFUSED if refused else State.RELEASED  # no worker has it any more
+
+    def _recall(self, record: Record) -> None:
         self.wakes, self.entered, self.wait.memory = record.wakes, record.entered, record.reentry
+        self.failure, self.card = record.failure, record.identity
+
+    def belongs_to(self, card: Optional[Identity]) -> None:
+        """Know which card is declared at the address. Of another one nothing is remembered."""
+        if card in (None, self.card) or self.grip is not None:
+            return
+        before, self.card = self.card, card
+        if before is not None:
+            self.forget()
 
     def forget(self) -> None:
-        """Begin anew with the next hold: the device is no longer declared."""
+        """Begin anew with the next hold: the device is no longer declared, or another one is."""
         if self.wakes != Wakes() or self.wait.memory != Memory():
             self.wakes, self.wait.memory = Wakes(), Memory()
             self._keeping.remember(self)

@@ -35,7 +35,7 @@ from .lending import Lending
 from .marks import Marks
 from .neighbours import Neighbours
 from .permits import Permits
-from .recall import Recall
+from .recall import Recall, unsupported_by
 from .reporting import Reporting
 from .rounds import Rounds
 from .surroundings import Listener, Surroundings
@@ -93,6 +93,7 @@ class Keeper:
     def take_over(self, grips: Mapping[PciAddress, Grip], rest: Mapping[int, ExitStack]) -> None:
         """Go on with what a helper before us held; to be followed by ``install``."""
         records = self._recall.all()
+        self.bars.unsupported.update(unsupported_by(records))
         for address in records.keys() - grips.keys():
             self._stand_back(address, records[address])
         self.histories.go_on({it: record.wakes for it, record in records.items()})
@@ -112,8 +113,6 @@ class Keeper:
         """
         holder = self._holders[address] = Holder(address, self, self._around)
         holder.stand_back(record)
-        if record.failure is not None and record.failure.code == "unsupported":
-            self.bars.unsupported.add(address)
 
     def was_refused(self, address: PciAddress) -> bool:
         """Tell whether a device is not to be tried before somebody asks for it, or it is bound."""
@@ -130,7 +129,8 @@ class Keeper:
         if holder is None:
             holder = self._holders[address] = Holder(address, self, self._around)
             self._neighbours.add(holder)
-        rule = self.table.rule(address)
+        known, rule = self.table.known.get(address), self.table.rule(address)
+        holder.belongs_to(known.identity if known else None)
         holder.wait.bounds = rule.reentry if rule else Reentry()
         holder.enter_only_once(once=self.table.has_quirk(address, Kind.NO_REENTRY))
         holder.want(goal)
@@ -239,12 +239,10 @@ class Keeper:
 
     def let_all_go(self, done: Callable[[], None], within: float) -> None:
         """Let every device go, side by side, and say when the last one is, or time is up."""
-        held = self.held()
-        for address in self._holders.keys() - set(held):
-            self._holders[address].failure = None  # whoever starts us again asks for all
-            self.remember(self._holders[address])
-        ask = Ask(held, lambda *_one: None, lambda _ask: done())
+        ask = Ask(self.held(), lambda *_one: None, lambda _ask: done())
         self.wait_for(ask, within, self.permits.close)
+        for holder in self._holders.values():
+            self.remember(holder)  # without what was refused
 
     def come_to_rest(self, done: Callable[[], None], within: float) -> None:
         """Begin nothing any more; say when what is under way has ended, or time is up."""
@@ -279,8 +277,14 @@ class Keeper:
         """Write down how a device stands, for a helper that takes over."""
         address = holder.address
         refused = holder.state is State.REFUSED or address in self.bars.unsupported
+        if self.permits.closed:
+            refused = False  # whoever starts us again asks for all
         failure = holder.failure if refused else None
-        self._recall.note(holder, failure, declared=address in self.table.known)
+        self._recall.note(holder, failure, declared=self._may_be_declared(address))
+
+    def _may_be_declared(self, address: PciAddress) -> bool:
+        """Tell whether a device is declared, or nobody can tell any more what is."""
+        return address in self.table.known or self.table.lost
 
     def own_wake(self, holder: Holder) -> bool:
         """Tell whether a wake seen now may be our own doing."""
@@ -305,8 +309,7 @@ class Keeper:
 
     def settled(self, holder: Holder) -> None:
         """Hear that a device has nothing left to do."""
-        declared = holder.address in self.table.known or self.table.lost
-        if holder.grip is None and not declared:
+        if holder.grip is None and not self._may_be_declared(holder.address):
             holder.forget()  # nobody asks for it any more
         self.asks.settled(holder.address)
 

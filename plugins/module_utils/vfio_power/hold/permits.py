@@ -36,7 +36,7 @@ class Permits:
         self._changed = changed
         self._over = over
         self._keep = keep
-        self._closed = False
+        self.closed = False
         self.aside: set[PciAddress] = set()
         self._granted: set[PciAddress] = set()
         self._later: dict[PciAddress, tuple[Timer, float]] = {}  # until when, since the boot
@@ -61,7 +61,7 @@ class Permits:
 
     def grant(self, addresses: Iterable[PciAddress]) -> None:
         """Allow it now."""
-        granted = [] if self._closed else list(addresses)
+        granted = [] if self.closed else list(addresses)
         kept = self.aside & set(granted) or self._later.keys() & set(granted)
         for address in granted:
             self._forget_later(address)
@@ -78,7 +78,7 @@ class Permits:
         for address in withdrawn:
             self._forget_later(address)
             self._granted.discard(address)
-        if not self._closed:
+        if not self.closed:
             self.aside.update(withdrawn)
             self._keep()
         for address in withdrawn:
@@ -89,7 +89,7 @@ class Permits:
 
         What is allowed already stays allowed, and a longer grace that runs goes on.
         """
-        if self._closed:
+        if self.closed:
             return  # the graces that ran are on disk, for whoever starts the helper again
         end = self._around.uptime() + seconds
         for address in addresses:
@@ -98,13 +98,13 @@ class Permits:
                 continue
             self._forget_later(address)
             self.aside.discard(address)
-            timer = self._around.call_later(seconds, partial(self._ended, address))
+            timer = self._around.call_at(end, partial(self._ended, address))
             self._later[address] = (timer, end)
         self._keep()
 
     def close(self) -> None:
         """Allow nothing any more, now or later."""
-        self._closed = True
+        self.closed = True
         self.aside.clear()  # whoever starts the helper again asks for all
         self._keep()  # with the graces that run, which go on then
         self.withdraw([*self._granted, *self._later])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Optional
 
 from ..think.reentry import Memory
@@ -12,6 +13,13 @@ from ..touch.records import Record, Records
 from ..words.address import PciAddress
 from ..words.report import Failure, Wakes
 from .holder import Holder
+
+
+def unsupported_by(records: Mapping[PciAddress, Record]) -> Iterator[PciAddress]:
+    """Yield the devices that are known to offer no low power."""
+    for address, record in records.items():
+        if record.failure is not None and record.failure.code == "unsupported":
+            yield address
 
 
 class Recall:
@@ -31,7 +39,7 @@ class Recall:
         the next ones: somebody who has it in between gives it no new bucket.
         """
         address, memory = holder.address, holder.wait.memory
-        record = Record(holder.state, holder.wakes, holder.entered, memory, refused)
+        record = Record(holder.state, holder.wakes, holder.entered, memory, refused, holder.card)
         woken = declared and (holder.wakes, memory) != (Wakes(), Memory())
         try:
             if holder.grip is not None or holder.busy or refused is not None or woken:

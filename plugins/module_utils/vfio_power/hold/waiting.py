@@ -43,9 +43,9 @@ class Wait:
     def go_on(self) -> None:
         """Wait until the time that is remembered; perhaps another helper set it."""
         now = self._around.uptime()
-        left = max(0.0, (self.memory.due or now) - now)
-        self.until = self._around.clock() + left
-        self._timer = self._around.call_later(left, self._over)
+        due = max(now, self.memory.due or now)
+        self.until = self._around.clock() + due - now
+        self._timer = self._around.call_at(due, self._over)
 
     def end(self) -> None:
         """Wait no longer."""
@@ -65,7 +65,7 @@ class Wait:
         memory = self.memory
         return Reentries(
             memory.breaker.value,
-            memory.put_off_by,
+            memory.put_off_by if self.until is not None else None,
             memory.suppressed,
             memory.storm_wakes,
             memory.storm.lasted if memory.storm_wakes else 0.0,

@@ -13,6 +13,7 @@ import json
 import os
 from typing import NamedTuple, Optional
 
+from ..think.documents import identity_document, parse_identity
 from ..think.fields import Fields
 from ..think.policy import State
 from ..think.reentry import Breaker, Memory, Span
@@ -20,6 +21,7 @@ from ..think.strict_json import read
 from ..think.wire import failure_from_json, wakes_from_json
 from ..words.address import PciAddress
 from ..words.errors import InputError
+from ..words.facts import Identity
 from ..words.report import Failure, Wakes
 
 FOLDER = "holds"
@@ -33,6 +35,7 @@ class Record(NamedTuple):
     entered: Optional[float] = None  # seconds since the epoch
     reentry: Memory = Memory()  # in seconds since the boot: a clock that is set moves no wait
     failure: Optional[Failure] = None  # why it could not be taken
+    identity: Optional[Identity] = None  # of the card that was declared, and that all this is of
 
 
 class Records:
@@ -83,8 +86,13 @@ def _document(record: Record) -> dict[str, object]:
         "storm": memory.storm._asdict(),
     }
     failure = record.failure._asdict() if record.failure else None
-    wakes = record.wakes._asdict()
-    return {**record._asdict(), "wakes": wakes, "reentry": reentry, "failure": failure}
+    return {
+        **record._asdict(),
+        "wakes": record.wakes._asdict(),
+        "reentry": reentry,
+        "failure": failure,
+        "identity": identity_document(record.identity),
+    }
 
 
 def _parse(content: bytes) -> Record:
@@ -95,6 +103,7 @@ def _parse(content: bytes) -> Record:
         entered=fields.number("entered"),
         reentry=fields.inner("reentry", _parse_memory) or Memory(),
         failure=fields.inner("failure", failure_from_json),
+        identity=fields.inner("identity", parse_identity),
     )
 
 

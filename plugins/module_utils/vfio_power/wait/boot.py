@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from .journal import tell
@@ -23,17 +24,23 @@ def boot_id(environ: Mapping[str, str]) -> str:
 
 
 def first_start_in_this_boot(run_folder: str) -> bool:
-    """Leave a mark in the run folder, which ends with the boot; tell whether it was new.
+    """Tell whether no helper came so far in this boot that it left a mark in the run folder."""
+    return not os.path.exists(_mark(run_folder))
 
-    One that cannot be left counts as new: a grace too many is the safe side.
+
+def note_start(run_folder: str) -> None:
+    """Leave the mark, once the graces of this boot are written down; it ends with the boot.
+
+    One that cannot be left lets the next start be the first one: a grace too many is the safe
+    side.
     """
-    mark = f"{run_folder}/started"
     try:
-        with open(mark, "xb"):
-            return True  # empty: what it says, it says by being there, and that needs no room
-    except FileExistsError:
-        return False
+        with open(_mark(run_folder), "ab"):
+            pass  # empty: what it says, it says by being there, and that needs no room
     except OSError as error:
-        reason = f"{mark}: {error.strerror}"
-        tell("unwritten", f"{reason}. This start counts as the first one in this boot")
-        return True
+        reason = f"{_mark(run_folder)}: {error.strerror}"
+        tell("unwritten", f"{reason}. The next start counts as the first one in this boot")
+
+
+def _mark(run_folder: str) -> str:
+    return f"{run_folder}/started"

@@ -45,10 +45,10 @@ from ..touch.udev import Uevents, UeventsLost, described
 from ..words.address import PciAddress
 from ..words.errors import InputError
 from ..words.version import VERSION
-from .around import Around, boot_time, dice
-from .boot import boot_id, first_start_in_this_boot
+from .around import Around, dice
+from .boot import boot_id, first_start_in_this_boot, note_start
 from .journal import complain, tell, tell_failure, write
-from .loop import Loop
+from .loop import Loop, boot_time
 from .server import Server
 from .service import Service
 from .settings import settings_from
@@ -89,8 +89,7 @@ class Daemon:
         self._listener = listener
         self._manager = manager
         self._uevents = uevents
-        # What ends at a time, such as a lease, ends then also where the host slept meanwhile.
-        self.loop = Loop(failed=tell_failure, clock=uptime)
+        self.loop = Loop(tell_failure, clock, uptime)
         self.workers = Workers(self.loop, settings.workers)
         self.clerk = Workers(self.loop, 1)  # for the table; devices may keep all others
         self._system_sleep = SystemSleep(clock, uptime)
@@ -182,6 +181,7 @@ class Daemon:
             tell("held-on", f"{len(grips)} devices were held on, {len(rest)} groups are let go")
 
     def _ready(self) -> None:
+        note_start(self._run)
         # Not before: an answer from an empty table would be believed.
         self.server = Server(self.loop, self._listener, self.service.methods())
         self._standing.ready(f"vfio-powerd {VERSION}")

@@ -54,6 +54,8 @@ class Steward:
         self._tables = tables
         self._graces = graces
         self.looking = False
+        self._loaded = False
+        self._early: list[Uevent] = []
         self._look_again = False
         self._bound: set[PciAddress] = set()
         self.lending = keeper.lending = Lending(
@@ -73,13 +75,13 @@ class Steward:
 
         ``take_over`` brings what a helper before us held, once its rules are known.
         """
-        self.lending.restore()
-        if self.lending.damaged:
-            tell("damaged", self.lending.damaged)
 
         def loaded(table: Optional[Table], error: Optional[Exception]) -> None:
             left = self._graces.load()
             self._keeper.permits.aside.update(left.aside)
+            self.lending.restore()
+            if self.lending.damaged:
+                tell("damaged", self.lending.damaged)
             take_over()
             self._installed(table, error)
             if table is None:  # what is held stays, until somebody can tell what is declared
@@ -88,6 +90,11 @@ class Steward:
                 seconds = self._grace_of(address, left, grace)
                 if seconds is not None:
                     self._take_later([address], seconds)
+            self._loaded = True
+            self._keep_permits()
+            for event in self._early:
+                self.uevent(event)
+            self._early.clear()
             ready()
 
         self._around.submit("table", self._tables.reload, loaded)
@@ -102,6 +109,8 @@ class Steward:
         return None if self._keeper.was_refused(address) else grace
 
     def _keep_permits(self) -> None:
+        if not self._loaded:
+            return  # what the helper before us kept is still to be heeded
         keeper = self._keeper
         aside = {
             it: keeper.table.ready(it) for it in keeper.permits.aside & keeper.table.known.keys()
@@ -128,7 +137,13 @@ class Steward:
         self._around.submit("table", lambda: self._tables.declare(wanted, expected), stored)
 
     def uevent(self, event: Uevent) -> None:
-        """React to a change of the bus: a hint to look, never data."""
+        """React to a change of the bus: a hint to look, never data.
+
+        As long as nobody knows which devices are declared, and which belong together, it waits.
+        """
+        if not self._loaded:
+            self._early.append(event)
+            return
         if event.action in _GOES:
             self._keeper.stand_aside(event.address)
         if event.action == "unbind":

@@ -31,7 +31,11 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.eventf
     signalled,
 )
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.address import PciAddress
-from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import Failure
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts import Identity
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import (
+    Failure,
+    Wakes,
+)
 
 NIC = PciAddress.parse("0000:02:00.0")
 NO = Failure("kernel-refused", "no")
@@ -138,6 +142,10 @@ class World:
         self.timers.append(Timer(self.now + seconds, callback))
         return self.timers[-1]
 
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        self.timers.append(Timer(when, callback))
+        return self.timers[-1]
+
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         self.watched[fd] = callback
 
@@ -187,6 +195,22 @@ def test_a_second_signal_does_not_make_it_wait_longer(world: World, holder: Hold
     world.signal()
     holder.look_for_wake()
     assert holder.wait.until == until
+
+
+def test_another_card_inherits_no_wakes(world: World, holder: Holder) -> None:
+    first, second = (Identity("8086", it, "8086", "0000", "020000") for it in ("10d3", "10d4"))
+    holder.belongs_to(first)
+    world.signal()
+    holder.look_for_wake()
+    holder.belongs_to(second)
+    assert holder.wakes.total == 1, "the card that is held is the first one"
+    holder.want(Goal.RELEASE)
+    world.answer()
+    for card in (None, first):
+        holder.belongs_to(card)
+        assert holder.wakes.total == 1
+    holder.belongs_to(second)
+    assert (holder.wakes, holder.wait.memory) == (Wakes(), Memory())
 
 
 def test_the_delay_counts_from_the_wake(world: World, holder: Holder) -> None:

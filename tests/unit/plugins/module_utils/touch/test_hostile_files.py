@@ -73,6 +73,7 @@ from ..think.strategies import (
     ADDRESSES,
     CHRONICLES,
     DECLARATIONS,
+    IDENTITIES,
     KNOWN,
     LEASES,
     MEMORIES,
@@ -105,7 +106,14 @@ HISTORY_ONCE = [
     }
 ]
 RECORD_ONCE = {"state": "waiting", "wakes": Wakes(3, 2, 1.0)._asdict(), "entered": 1.0}
-RECORDS = st.builds(Record, st.sampled_from(State), WAKES, st.none() | TIMES, MEMORIES)
+RECORDS = st.builds(
+    Record,
+    st.sampled_from(State),
+    WAKES,
+    st.none() | TIMES,
+    MEMORIES,
+    identity=st.none() | IDENTITIES,
+)
 
 
 @searching

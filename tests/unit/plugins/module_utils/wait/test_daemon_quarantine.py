@@ -564,7 +564,7 @@ def test_devices_that_fail_in_the_same_moment_are_all_known_to_the_next_helper(
         helper.until(device.address, held=False)
     ending = Asking(helper.terminate if end == "restart" else helper.stop)
     keeper = helper.daemon.keeper
-    wait_until(lambda: helper.in_loop(lambda: keeper.resting or keeper.permits._closed), "it ends")
+    wait_until(lambda: helper.in_loop(lambda: keeper.resting or keeper.permits.closed), "it ends")
     disk.ready.set()
     ending.answer()
     assert disk.done == ["saved", "saved", "wiped"][: 2 if end == "restart" else 3]

@@ -264,6 +264,18 @@ def test_a_device_that_is_lent_gets_no_new_bucket_by_stopping_the_helper(
     assert reentries(wake(host, helper, nic, slept=10.0)).put_off_by == "bucket"
 
 
+def test_a_lent_device_is_not_told_as_waiting_for_its_turn(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    helper.apply(armed(nic, max_per_hour=1, burst=1))
+    for _wake in range(2):
+        report = wake(host, helper, nic, slept=10.0)
+        helper.pass_time(DELAY)
+    assert reentries(report).put_off_by == "bucket"
+    lent = helper.release(nic.address, "guest")[nic.address]
+    assert (reentries(lent).put_off_by, lent.waiting_until) == (None, None)
+
+
 @pytest.mark.parametrize("meanwhile", ["nothing", "kill"])
 def test_a_device_that_is_declared_again_begins_anew(
     host: FakeHost, helper: Helper, nic: FakeDevice, meanwhile: str
