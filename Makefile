@@ -19,7 +19,7 @@ help: ## Say what each word does
 demo: $(ANSIBLE)/bin/ansible-playbook ## Show the main job on a virtual host (ARGS: --keep leaves it running)
 	@$(ANSIBLE)/bin/python -B -m tests.lab.demo $(ARGS)
 
-test: $(NOX) browser ## Run every check and test there is
+test: $(NOX) browser ## Run every check and test but soak and bench
 	@$(RUNNER)/bin/python tools/checks.py $(NOX)
 
 checks: $(NOX) browser ## Run all of these that need no virtual host

@@ -23,6 +23,9 @@ description:
   - Writes nothing where O(python) lacks what the program imports. RV(missing) tells what that is.
   - Made for the role P(vfio.power.helper#role), which is what you want to use. It is not in the
     action group of the other modules.
+requirements:
+  - Python 3.9 or newer on the host
+  - root on the host
 author:
   - The vfio.power authors (@ansible-collections)
 extends_documentation_fragment:
@@ -138,6 +141,9 @@ EXAMPLES = r"""
   vfio.power.helper_code:
     state: started
     files:
+      - path: /etc/systemd/system/vfio-powerd.socket
+        content: "{{ lookup('ansible.builtin.template', 'vfio-powerd.socket.j2') }}"
+        restart: true
       - path: /etc/systemd/system/vfio-powerd.service
         content: "{{ lookup('ansible.builtin.template', 'vfio-powerd.service.j2') }}"
         restart: true

@@ -16,6 +16,9 @@ description:
   - Looking never touches. Nothing is stored, opened, reset or woken, in check mode or not.
   - Register the result as C(vfio_power_declared), where M(vfio.power.fleet_report) looks for it. What
     was seen is taken from C(vfio_power_seen).
+requirements:
+  - Python 3.9 or newer on the host
+  - root on the host
 author:
   - The vfio.power authors (@ansible-collections)
 extends_documentation_fragment:

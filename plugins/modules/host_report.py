@@ -14,6 +14,8 @@ description:
     each device, so that a fleet fits. The role P(vfio.power.report#role) calls it.
   - Looking never touches. Nothing is opened, reset or woken.
   - Register the result as C(vfio_power_seen), where M(vfio.power.fleet_report) looks for it.
+requirements:
+  - Python 3.9 or newer on the host
 author:
   - The vfio.power authors (@ansible-collections)
 extends_documentation_fragment:

@@ -348,6 +348,7 @@ EXAMPLES = r"""
           driver: [vfio-pci]
         mode: entry
     apply: false
+  become: true
 """
 
 RETURN = r"""
@@ -369,17 +370,17 @@ problems:
       sample: "'sleep' is not one of none, entry or entry-with-wakeup"
 applied:
   description: Whether the devices were brought to what is declared, and it was not only stored.
-  returned: when nothing was refused
+  returned: when the host was looked at to the end, also where the task fails for what it found there
   type: bool
   sample: true
 drifted:
   description: Whether a device is not as declared. Only drift of severity V(drift) counts.
-  returned: when nothing was refused
+  returned: when the host was looked at to the end, also where the task fails for what it found there
   type: bool
   sample: false
 drift:
   description: What is not as declared, and what excuses or explains it.
-  returned: when nothing was refused
+  returned: when the host was looked at to the end, also where the task fails for what it found there
   type: list
   elements: dict
   contains:
@@ -421,7 +422,7 @@ drift:
       sample: "Look what uses it or holds it awake: vfio-powerctl why 0000:65:00.0"
 devices:
   description: The devices of this list and those that were let go, in bus order.
-  returned: when nothing was refused
+  returned: when the host was looked at to the end, also where the task fails for what it found there
   type: list
   elements: dict
   contains:
@@ -518,7 +519,7 @@ devices:
       sample: []
 rules:
   description: Every rule that is declared now, in order.
-  returned: when nothing was refused
+  returned: when the host was looked at to the end, also where the task fails for what it found there
   type: list
   elements: dict
   contains:
@@ -534,7 +535,7 @@ rules:
       sample: 8
 passed_over:
   description: Devices that a match would fit, left alone because a driver of the host has them.
-  returned: when nothing was refused
+  returned: when the host was looked at to the end, also where the task fails for what it found there
   type: list
   elements: dict
   contains:
@@ -555,7 +556,7 @@ passed_over:
       sample: gpus
 unlisted:
   description: Rules that are declared on the host and are not in this list.
-  returned: when nothing was refused
+  returned: when the host was looked at to the end, also where the task fails for what it found there
   type: list
   elements: dict
   contains:

@@ -78,7 +78,8 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ asleep | map(attribute='address') }}"
   vars:
-    asleep: "{{ seen.devices | selectattr('runtime_status', 'equalto', 'suspended') }}"
+    suspended: "{{ seen.devices | selectattr('runtime_status', 'equalto', 'suspended') }}"
+    asleep: "{{ suspended | selectattr('power_state', 'in', ['D3hot', 'D3cold']) }}"
 
 - name: Say what keeps devices awake, or from D3cold
   ansible.builtin.debug:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Optional
 
 from ..think.fields import Fields
+from ..think.paused import way_out
 from ..think.wire import report_from_json, report_to_json
 from ..words.address import PciAddress
 from ..words.errors import VfioPowerError
@@ -17,6 +18,9 @@ from ..words.mode import Mode
 from ..words.report import Failure, HoldReport
 from . import wording
 from .stage import DONE, REFUSED, Stage
+
+WHOEVER_ASKS_FOR_ALL = "admin"
+"""The holder of all devices where none is named: no guest takes all of them."""
 
 RELEASE_WITHIN = 15.0  # seconds; the helper answers or says what hangs after 10
 RECLAIM_WITHIN = 150.0
@@ -69,7 +73,7 @@ def _taken_back(stage: Stage, reports: Reports, sentences: Sequence[str]) -> int
     if not paused or all(report.held or report.rule is None for report in reports):
         return ended
     why = f"the helper is paused, it takes nothing ({paused})"
-    stage.remark(f"{why}. When that is over: vfio-powerctl resume")
+    stage.remark(f"{why}. {way_out(paused)}")
     return REFUSED
 
 

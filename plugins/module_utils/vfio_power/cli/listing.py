@@ -54,6 +54,7 @@ def _print(stage: Stage, view: HostView) -> None:
         stage.say("No device is bound to a VFIO driver.")
     else:
         stage.say("No device is declared, and none is bound to a VFIO driver.")
+        stage.say("To bind one: driverctl set-override ADDRESS vfio-pci")
     for drift in view.drift:
         stage.say(stage.paint(SEVERITY.get(drift.severity, ""), f"{drift.code}: {drift.message}"))
         stage.say(f"  {drift.hint}")

@@ -107,7 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     releasing = word("release", lend.release, "Let devices go, and give them to a holder")
     releasing.add_argument("addresses", metavar="ADDRESS", nargs="*", type=_address)
     releasing.add_argument("--all", action="store_true", help="all that is declared or held")
-    releasing.add_argument("--holder", metavar="NAME", type=_holder, required=True)
+    releasing.add_argument(
+        "--holder",
+        metavar="NAME",
+        type=_holder,
+        help=f"who gets them; with --all it may be left out, and is {lend.WHOEVER_ASKS_FOR_ALL}",
+    )
     releasing.add_argument(
         "--ttl", metavar="SECONDS", type=_seconds, help="end of the lease; else the next boot"
     )
@@ -141,8 +146,12 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
 def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     options = parser.parse_args(argv)
-    if options.command is lend.release and bool(options.addresses) is options.all:
-        parser.error("release: name devices, or say --all")
+    if options.command is lend.release:
+        if bool(options.addresses) is options.all:
+            parser.error("release: name devices, or say --all")
+        if options.holder is None and not options.all:
+            parser.error("release: say who gets them, with --holder NAME")
+        options.holder = options.holder or lend.WHOEVER_ASKS_FOR_ALL
     return options
 
 

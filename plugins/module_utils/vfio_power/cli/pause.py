@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ..think.fields import Fields
+from ..think.paused import way_out
 from ..think.wire import report_from_json, report_to_json
 from ..words.report import HoldReport
 from .lend import tell_not_taken
@@ -34,7 +35,7 @@ def resume(stage: Stage, _options: Namespace) -> int:
     reason = answer.optional("paused", str)
     _print(stage, answer, "still paused" if reason else f"resumed: {held} held")
     if reason:
-        stage.remark(f"the helper is switched off on this host: {reason}. Remove that, then resume")
+        stage.remark(f"the helper is switched off on this host: {reason}. {way_out(reason)}")
         return REFUSED
     return tell_not_taken(stage, [report for report in reports if not _awake_by_quirk(report)])
 

@@ -36,4 +36,6 @@ def _stands(report: HoldReport) -> str:
         return f"{report.engaged} engaged"
     if report.waiting_until is not None:
         return "woken, and entered again by itself"
-    return "held, and stays awake" if report.held else "not held: nothing to rearm"
+    if report.held:
+        return "held, and stays awake"
+    return f"not held: vfio-powerctl show {report.address} says why"

@@ -37,7 +37,8 @@ def run_with(stage: Stage, options: Namespace, lines: Lines) -> int:
     view = stage.around.look((options.address,))
     device = view.device(options.address)
     if device is None or (device.facts is None and device.known is None and device.hold is None):
-        stage.remark(f"{options.address} is not on the PCI bus, and not declared.")
+        what = f"{options.address} is not on the PCI bus, and not declared"
+        stage.remark(f"{what}. vfio-powerctl list has those that are")
         return REFUSED
     if stage.as_json:
         stage.say_json(device_document(device, asked=view.helper.holds_known))

@@ -106,7 +106,7 @@ class Errands:
             raise NotOurs(
                 "identity-changed",
                 f"{known.address}: is {facts.identity}, declared was {known.identity}",
-                "Exclude the address in one run with purge: true, then declare the device anew",
+                f"If the new card is meant: vfio-powerctl why {known.address} says what to declare",
             )
         if not facts.vfio:
             driver = f"driver {facts.driver}" if facts.driver else "no driver"

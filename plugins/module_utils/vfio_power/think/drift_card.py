@@ -36,7 +36,10 @@ def identity_changed(case: Case) -> Optional[Drift]:
     if case.rule is not None and case.rule.selector == case.address:
         hint = "If the new card is meant, remove the rule (state: absent) and declare it again"
     else:
-        hint = "If the new card is meant, exclude the address for one run, with purge: true"
+        hint = (
+            "If the new card is meant, exclude the address in one run with purge: true,"
+            " and run the same again without the exclusion"
+        )
     return found("identity-changed", message, hint)
 
 

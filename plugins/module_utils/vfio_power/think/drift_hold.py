@@ -15,6 +15,7 @@ from ..words.report import Drift
 from .codes import found
 from .deadlines import deadline_of
 from .drift_case import RUNNING, Case, lasting, seconds
+from .paused import way_out
 from .reentry import BUCKET, Breaker
 
 
@@ -87,7 +88,7 @@ def paused(case: Case) -> Optional[Drift]:
     if not case.paused or case.rule is None or not case.rule.holds:
         return None
     message = f"{case.subject} is not held while the helper is paused: {case.paused}"
-    return found("paused", message, "When that is over: vfio-powerctl resume")
+    return found("paused", message, way_out(case.paused))
 
 
 def failed(case: Case) -> Optional[Drift]:

@@ -13,6 +13,7 @@ from ..words.report import Drift
 from ..words.version import API_REVISION, VERSION
 from .codes import found
 from .drift_case import ABSENT, RUNNING, STOPPED
+from .paused import way_out
 
 
 class HostCase(NamedTuple):
@@ -95,7 +96,7 @@ def _paused(case: HostCase) -> Optional[Drift]:
     if not case.paused:
         return None
     message = f"the helper is paused, it holds nothing and takes nothing: {case.paused}"
-    return found("paused", message, "When that is over: vfio-powerctl resume")
+    return found("paused", message, way_out(case.paused))
 
 
 def _not_kept(case: HostCase) -> Optional[Drift]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from ..think.fields import Fields
+from ..think.paused import BY_FILE, BY_KERNEL
 from .files import Folder
 from .sealed import SealedFile
 
@@ -42,9 +43,9 @@ def off_switch(environ: Mapping[str, str], etc: str = ETC) -> str:
     need not be read.
     """
     if environ.get("vfio_power") == "off":
-        return "vfio_power=off is on the kernel command line"
+        return BY_KERNEL
     path = f"{etc}/off"
-    return f"there is a file {path}" if os.path.exists(path) else ""
+    return f"{BY_FILE}{path}" if os.path.exists(path) else ""
 
 
 def _parse(document: object) -> Optional[float]:

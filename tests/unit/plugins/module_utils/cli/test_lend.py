@@ -54,6 +54,17 @@ def test_release_of_all_leaves_it_to_the_helper_which_devices_these_are(
     assert ran.out == "0000:03:00.0  given to maintenance until the next boot\n"
 
 
+def test_release_of_all_needs_no_holder(scene: Scene, nic: FakeDevice) -> None:
+    lent(scene, nic, "admin")
+    ran = run(scene, "release", "--all")
+    assert ran.out == "0000:03:00.0  given to admin until the next boot\n"
+
+
+def test_release_of_some_devices_needs_a_holder(scene: Scene) -> None:
+    ran = run(scene, "release", "03:00.0")
+    assert (ran.status, scene.asked) == (2, [])
+
+
 @pytest.mark.parametrize("words", [[], ["--all", "03:00.0"]])
 def test_release_wants_either_devices_or_all_of_them(scene: Scene, words: list[str]) -> None:
     ran = run(scene, "release", "--holder", "guest/web", *words)

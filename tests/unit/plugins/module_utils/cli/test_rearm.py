@@ -38,7 +38,11 @@ def test_a_device_that_may_sleep_again_is_told(scene: Scene, nic: FakeDevice) ->
     ("fields", "said", "complaint"),
     [
         ({"failure": WHY}, "held, and stays awake", "is left awake. Have 0 written"),
-        ({"held": False}, "not held: nothing to rearm", ""),
+        (
+            {"held": False},
+            "not held: vfio-powerctl show 0000:03:00.0 says why",
+            "",
+        ),
     ],
 )
 def test_a_device_that_is_awake_all_the_same_is_no_success(

@@ -233,7 +233,8 @@ def test_a_declared_device_that_is_gone_is_shown(scene: Scene) -> None:
 def test_an_address_without_a_device_is_refused(scene: Scene) -> None:
     with scene.serve():
         ran = ctl(scene, "show", "7f:00.0")
-    assert ran == (1, "", "vfio-powerctl: 0000:7f:00.0 is not on the PCI bus, and not declared.\n")
+    what = "0000:7f:00.0 is not on the PCI bus, and not declared"
+    assert ran == (1, "", f"vfio-powerctl: {what}. vfio-powerctl list has those that are\n")
 
 
 def test_without_the_helper_the_rest_is_shown(scene: Scene, nic: FakeDevice) -> None:

@@ -11,6 +11,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift 
     HostCase,
     judge_host,
 )
+from ansible_collections.vfio.power.plugins.module_utils.vfio_power.touch.standby import off_switch
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.declaration import (
     Declaration,
     PassedOver,
@@ -66,10 +67,24 @@ def test_an_older_helper_that_is_understood_is_outdated_only():
     assert told(version="99.0.0") == []
 
 
-def test_a_helper_that_stands_back_is_excused_and_says_why():
-    (drift,) = judge_host(WELL._replace(paused="there is a file /etc/vfio-power/off"))
+@pytest.mark.parametrize(
+    "environ, step",
+    [
+        ({"vfio_power": "off"}, "To end that: boot without it"),
+        ({}, "To end that: rm {etc}/off && vfio-powerctl resume"),
+    ],
+)
+def test_a_helper_that_stands_back_is_excused_and_says_why(tmp_path, environ, step):
+    (tmp_path / "off").touch()
+    (drift,) = judge_host(WELL._replace(paused=off_switch(environ, str(tmp_path))))
     assert (drift.code, drift.severity) == ("paused", "excused")
-    assert "/etc/vfio-power/off" in drift.message
+    assert off_switch(environ, str(tmp_path)) in drift.message
+    assert drift.hint == step.format(etc=tmp_path)
+
+
+def test_what_somebody_paused_somebody_resumes():
+    (drift,) = judge_host(WELL._replace(paused="vfio-powerctl pause was called"))
+    assert drift.hint == "When that is over: vfio-powerctl resume"
 
 
 def test_a_helper_of_which_all_workers_hang_is_stuck():
