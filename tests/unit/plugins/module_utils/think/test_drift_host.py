@@ -68,7 +68,7 @@ def test_an_older_helper_that_is_understood_is_outdated_only():
 
 
 @pytest.mark.parametrize(
-    "environ, step",
+    ("environ", "step"),
     [
         ({"vfio_power": "off"}, "To end that: boot without it"),
         ({}, "To end that: rm {etc}/off && vfio-powerctl resume"),
