@@ -88,10 +88,10 @@ def test_the_parts_of_a_bar_are_as_long_as_what_they_count(page):
     told = [text.splitlines()[-1].strip() for text in page.column("States") if text.strip()]
     bars = drawn(page, "tr.row svg.bar")
     assert len(told) == len(bars) > 20
-    for text, bar in zip(told, bars):
+    for text, shown_parts in zip(told, bars):
         numbers = (part.split(" ", 1) for part in text.split(", "))
         expected = shares({state.replace(" ", "-"): int(number) for number, state in numbers})
-        assert dict(bar) == expected, text
+        assert dict(shown_parts) == expected, text
 
 
 def shares(numbers):
