@@ -58,5 +58,5 @@ class Graces:
         ends = {str(address): now + seconds for address, seconds in left.graces.items()}
         aside = {str(address): there for address, there in left.aside.items()}
         with open(self._path + ".new", "w", encoding="ascii") as file:
-            json.dump({"graces": ends, "aside": aside}, file)
+            file.write(json.dumps({"graces": ends, "aside": aside}))
         os.replace(self._path + ".new", self._path)

@@ -60,7 +60,7 @@ class Records:
         os.makedirs(self._folder, 0o700, exist_ok=True)
         path = f"{self._folder}/{address}"
         with open(path + ".new", "w", encoding="ascii") as file:
-            json.dump(_document(record), file)
+            file.write(json.dumps(_document(record)))  # json.dump takes four times as long
         os.replace(path + ".new", path)
 
     def remove(self, address: PciAddress) -> None:
