@@ -51,6 +51,22 @@ def test_a_wake_while_nobody_was_there_is_counted(main: ManagedHost) -> None:
     assert (after["total"], after["foreign"]) == (before["total"] + 1, before["foreign"] + 1)
 
 
+def test_a_lent_device_keeps_its_wakes_though_the_helper_dies_meanwhile(main: ManagedHost) -> None:
+    address = main.address("nic")
+    main.wake("nic")
+    before = wakes(main, "nic")
+    assert before["foreign"]
+    main.ctl(f"release {address} --holder guest")
+    pid = main_pid(main)
+    main.lab.ssh("systemctl kill -s KILL vfio-powerd")
+    came_back(main, pid)
+    assert main.openable("nic")
+    assert wakes(main, "nic") == before
+    main.ctl(f"reclaim {address} --holder guest")
+    main.reaches("nic", "D3cold")
+    assert wakes(main, "nic") == before
+
+
 def test_killed_at_any_moment_it_reaches_what_is_declared(main: ManagedHost) -> None:
     kills(main, times=20)
 

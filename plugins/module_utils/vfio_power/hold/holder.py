@@ -121,9 +121,14 @@ class Holder:
         if before is not None:
             self.forget()
 
+    @property
+    def has_a_past(self) -> bool:
+        """Tell whether anything is to be remembered of earlier holds."""
+        return (self.wakes, self.wait.memory) != (Wakes(), Memory())
+
     def forget(self) -> None:
         """Begin anew with the next hold: the device is no longer declared, or another one is."""
-        if self.wakes != Wakes() or self.wait.memory != Memory():
+        if self.has_a_past:
             self.wakes, self.wait.memory = Wakes(), Memory()
             self._keeping.remember(self)
 

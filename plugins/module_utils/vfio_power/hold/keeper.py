@@ -113,6 +113,8 @@ class Keeper:
         """
         holder = self._holders[address] = Holder(address, self, self._around)
         holder.stand_back(record)
+        if not holder.has_a_past:
+            self.remember(holder)  # or forget what a call was that took it, or let it go
 
     def was_refused(self, address: PciAddress) -> bool:
         """Tell whether a device is not to be tried before somebody asks for it, or it is bound."""

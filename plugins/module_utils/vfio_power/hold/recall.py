@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Optional
 
-from ..think.reentry import Memory
 from ..touch.records import Record, Records
 from ..words.address import PciAddress
-from ..words.report import Failure, Wakes
+from ..words.report import Failure
 from .holder import Holder
 
 
@@ -40,9 +39,9 @@ class Recall:
         """
         address, memory = holder.address, holder.wait.memory
         record = Record(holder.state, holder.wakes, holder.entered, memory, refused, holder.card)
-        woken = declared and (holder.wakes, memory) != (Wakes(), Memory())
+        past = declared and holder.has_a_past
         try:
-            if holder.grip is not None or holder.busy or refused is not None or woken:
+            if holder.grip is not None or holder.busy or refused is not None or past:
                 self._records.save(address, record)
             else:
                 self._records.remove(address)

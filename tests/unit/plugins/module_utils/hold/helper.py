@@ -37,6 +37,7 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report
 
 from ..fake.fdstore import FakeFdStore
 from ..fake.host import FakeHost
+from ..fake.trouble import Gate
 from ..think.idl import Interface, checked_error, checked_reply
 
 INTERFACE = Interface(TEXT)
@@ -154,6 +155,13 @@ class Helper:
         self.daemon.loop.call_soon_threadsafe(self.daemon.loop.stop)
         self._end()
 
+    def kill_in_a_call(self, gate: Gate) -> None:
+        """Kill it while a worker is in a call, which comes to its end without anybody to hear."""
+        self.daemon.loop.call_soon_threadsafe(self.daemon.loop.stop)
+        gate.open()
+        self.daemon.workers.close(PATIENCE)
+        self.kill()
+
     def restart(self) -> None:
         """Stop it with SIGTERM and start it again in the same boot."""
         self.terminate()
@@ -209,6 +217,13 @@ class Helper:
     def applying(self, *rules: dict[str, Any]) -> Asking[Applied]:
         """Do so right now, whatever else is under way."""
         return Asking(lambda: self._apply(rules, (), None))
+
+    def held_up_in(self, operation: str, rule: dict[str, Any]) -> Gate:
+        """Begin to apply a rule by address; return the gate at which that call on it hangs."""
+        gate = self.host.hold_up(PciAddress.parse(rule["address"]), operation)
+        self.applying(rule)
+        assert gate.reached.wait(PATIENCE)
+        return gate
 
     def _apply(
         self,

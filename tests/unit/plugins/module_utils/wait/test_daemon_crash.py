@@ -103,13 +103,7 @@ def test_a_call_that_was_cut_off_is_done_again_once_and_is_no_foreign_wake(
 ) -> None:
     wanted = rule(nic.address, "entry-with-wakeup")
     helper.apply(rule(nic.address, "entry") if operation == "exit" else rule(nic.address, "none"))
-    gate = host.hold_up(nic.address, operation)
-    Asking(lambda: helper.apply(wanted))
-    assert gate.reached.wait(10)
-    helper.daemon.loop.call_soon_threadsafe(helper.daemon.loop.stop)
-    gate.open()
-    helper.daemon.workers.close(10)
-    helper.kill()
+    helper.kill_in_a_call(helper.held_up_in(operation, wanted))
     calls = len(calls_of(host, nic))
     helper.start()
     report = helper.until(nic.address, state="entry-with-wakeup")
@@ -378,9 +372,7 @@ def test_the_boot_grace_goes_on_after_a_restart(
 def test_a_restart_waits_for_a_call_that_is_under_way(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
-    gate = host.hold_up(nic.address, "open")
-    Asking(lambda: helper.apply(rule(nic.address, "entry")))
-    assert gate.reached.wait(10)
+    gate = helper.held_up_in("open", rule(nic.address, "entry"))
     ending = Asking(helper.terminate)
     helper.in_loop(lambda: None)
     assert ending.waits

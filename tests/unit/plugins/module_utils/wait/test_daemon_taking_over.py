@@ -125,6 +125,16 @@ def test_the_grace_of_a_boot_is_given_though_the_first_helper_died_before_it_was
     assert report.taken_after == pytest.approx(time.time() + GRACE, abs=5)
 
 
+def test_of_a_device_that_was_let_go_and_never_woken_no_record_is_left(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    helper.apply(rule(nic.address, "none"))
+    helper.kill()
+    Records(str(helper.run)).save(nic.address, Record(State.LETTING_GO))
+    helper.start()
+    assert os.listdir(helper.run / FOLDER) == []
+
+
 @pytest.mark.parametrize("state", [State.LETTING_GO, State.TAKING, State.STALLED])
 def test_a_device_that_no_worker_has_any_more_is_free(
     host: FakeHost, helper: Helper, nic: FakeDevice, state: State
@@ -147,15 +157,10 @@ def test_a_device_that_no_worker_has_any_more_is_free(
 def test_a_device_without_the_feature_is_let_go_though_nobody_lived_to_hear_of_it(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
-    gate = host.hold_up(nic.address, "probe")
-    Asking(lambda: helper.apply(rule(nic.address, "entry")))
-    assert gate.reached.wait(10)
-    helper.daemon.loop.call_soon_threadsafe(helper.daemon.loop.stop)
+    gate = helper.held_up_in("probe", rule(nic.address, "entry"))
     for operation in ("probe", "exit"):
         host.refuse(nic.address, operation, errno.ENOTTY)
-    gate.open()
-    helper.daemon.workers.close(10)
-    helper.kill()
+    helper.kill_in_a_call(gate)
     helper.start()
     helper.until(nic.address, held=False, state="released")
     assert code(helper, nic) == "unsupported"
@@ -164,9 +169,7 @@ def test_a_device_without_the_feature_is_let_go_though_nobody_lived_to_hear_of_i
 def test_a_device_that_was_being_taken_when_the_helper_was_stopped_is_asked_for_again(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
-    gate = host.hold_up(nic.address, "open")
-    Asking(lambda: helper.apply(rule(nic.address, "entry")))
-    assert gate.reached.wait(10)
+    gate = helper.held_up_in("open", rule(nic.address, "entry"))
     stopping = Asking(lambda: helper.client.call("LetGo", timeout=30.0))
     permits = helper.daemon.keeper.permits
     wait_until(lambda: helper.in_loop(lambda: permits.closed), "it is being stopped")
