@@ -74,7 +74,7 @@ class Grips:
             # Before low power is ever entered: registering later would be a wake.
             device.signal_requests(counters.request)
             device.signal_errors(counters.error)
-            self._store.keep(_named(grip))
+            self._store.keep({**self._shared_by(grip), **_named(grip)})
             taking.pop_all()
         return grip
 
@@ -120,7 +120,14 @@ class Grips:
             closing.callback(grip.device.close)
             for counter in grip.counters:
                 closing.callback(counter.close)
-            closing.callback(self._store.forget, list(_named(grip)))
+            closing.callback(self._store.forget, [*_named(grip), *self._shared_by(grip)])
+
+    def _shared_by(self, grip: Grip) -> dict[str, Node]:
+        """Return, by name, what is open for this device and for no other: its group or iommufd."""
+        shared = self._shared[grip.group]
+        if shared.devices > 1:
+            return {}
+        return {Keepsake(SHARED, None, grip.backend, grip.group).name(): shared.way_in.node}
 
     def _way_in_again(self, device: Keepsake, descriptor: OwnedFd) -> WayIn:
         node = Node(self._kernel, descriptor.steal())
@@ -132,7 +139,6 @@ class Grips:
         shared = self._shared.get(group)
         if shared is None:
             shared = self._shared[group] = _Shared(self._way_in(group, facts))
-            self._store.keep({_shared_name(group, shared.way_in): shared.way_in.node})
         shared.devices += 1
         return shared
 
@@ -141,7 +147,6 @@ class Grips:
         shared.devices -= 1
         if not shared.devices:
             del self._shared[group]
-            self._store.forget([_shared_name(group, shared.way_in)])
             shared.way_in.close()
 
     def _see_it_free(self, group: int) -> None:
@@ -180,7 +185,3 @@ def _named(grip: Grip) -> dict[str, OwnedFd]:
     parts = zip(COUNTERS, grip.counters)
     counters = {device._replace(part=part).name(): counter for part, counter in parts}
     return {device.name(): grip.device.node, **counters}
-
-
-def _shared_name(group: int, way_in: WayIn) -> str:
-    return Keepsake(SHARED, None, way_in.backend, group).name()

@@ -15,9 +15,7 @@ from itertools import starmap
 from typing import Callable
 
 from ..words.descriptor import OwnedFd
-from .notify import PATIENCE, barrier, notify
-
-Message = tuple[Mapping[str, str], list[OwnedFd]]
+from .notify import PATIENCE, Message, barrier, notify_all
 
 
 class FdStore:
@@ -32,6 +30,7 @@ class FdStore:
         self._path = path
         self._failed = failed
         self._names: set[str] = set()
+        self._perhaps: set[str] = set()  # not known to have been forgotten
         self._lock = threading.Lock()
 
     @property
@@ -48,26 +47,33 @@ class FdStore:
     def keep(self, descriptors: Mapping[str, OwnedFd]) -> None:
         """Have copies kept, each under its name, until they are forgotten."""
         with self._lock:
+            # Another one of that name would be kept beside ours, not be replaced by it.
+            there = descriptors.keys() & (self._names | self._perhaps)
             self._names.update(descriptors)
-        # Another one of that name would be kept beside ours, not be replaced by it.
-        self._tell([*map(_forgetting, descriptors), *starmap(_keeping, descriptors.items())])
+        self._tell([*map(_forgetting, there), *starmap(_keeping, descriptors.items())])
 
     def forget(self, names: Iterable[str]) -> None:
         """Have the copies closed. Managers of some versions do it a moment after this returned."""
         names = list(names)
-        self._tell(map(_forgetting, names))
+        heard = self._tell(map(_forgetting, names))
         with self._lock:
             self._names.difference_update(names)
+            if heard:
+                self._perhaps.difference_update(names)
+            else:
+                self._perhaps.update(names)
 
-    def _tell(self, messages: Iterable[Message]) -> None:
+    def _tell(self, messages: Iterable[Message]) -> bool:
+        """Say it, and tell whether the manager has heard all of it."""
         if not self._path:
-            return
+            return True
         try:
-            for words, descriptors in messages:
-                notify(self._path, words, descriptors, PATIENCE)
+            notify_all(self._path, messages, PATIENCE)
             barrier(self._path, PATIENCE)
         except OSError as error:
             self._failed(error)
+            return False
+        return True
 
 
 def _forgetting(name: str) -> Message:

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Mapping
 
 from ..words.descriptor import OwnedFd
 
+Message = tuple[Mapping[str, str], Iterable[OwnedFd]]
+"""Assignments by name, and the descriptors that go with them."""
+
 PATIENCE = 5.0
 """Seconds that a busy manager gets to read what we say, where we wait for it at all."""
 
@@ -26,12 +29,18 @@ def notify(
     patience: float = 0.0,
 ) -> None:
     """Send one message. Raises OSError where the manager does not take it in time."""
-    message = "\n".join(f"{name}={word}" for name, word in words.items() if word)
-    numbers = array("i", [descriptor.fileno() for descriptor in descriptors])
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)] if numbers else []
+    notify_all(path, [(words, descriptors)], patience)
+
+
+def notify_all(path: str, messages: Iterable[Message], patience: float = PATIENCE) -> None:
+    """Send messages in their order. Raises OSError where the manager takes one not in time."""
     with socket.socket(socket.AF_UNIX, _KIND) as manager:
         manager.settimeout(patience)
-        manager.sendmsg([message.encode()], rights, 0, path)
+        for words, descriptors in messages:
+            message = "\n".join(f"{name}={word}" for name, word in words.items() if word)
+            numbers = array("i", [descriptor.fileno() for descriptor in descriptors])
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)] if numbers else []
+            manager.sendmsg([message.encode()], rights, 0, path)
 
 
 def barrier(path: str, patience: float = PATIENCE) -> None:

@@ -20,11 +20,13 @@ from ..think.reentry import Breaker, Memory, Span
 from ..think.strict_json import read
 from ..think.wire import failure_from_json, wakes_from_json
 from ..words.address import PciAddress
+from ..words.descriptor import OwnedFd
 from ..words.errors import InputError
 from ..words.facts import Identity
 from ..words.report import Failure, Wakes
 
 FOLDER = "holds"
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class Record(NamedTuple):
@@ -57,11 +59,12 @@ class Records:
 
     def save(self, address: PciAddress, record: Record) -> None:
         """Write a record in one step. Raises OSError."""
-        os.makedirs(self._folder, 0o700, exist_ok=True)
-        path = f"{self._folder}/{address}"
-        with open(path + ".new", "w", encoding="ascii") as file:
-            file.write(json.dumps(_document(record)))  # json.dump takes four times as long
-        os.replace(path + ".new", path)
+        path, content = f"{self._folder}/{address}", json.dumps(_document(record)).encode()
+        try:
+            _replace(path, content)
+        except FileNotFoundError:  # the first one of this boot
+            os.makedirs(self._folder, 0o700, exist_ok=True)
+            _replace(path, content)
 
     def remove(self, address: PciAddress) -> None:
         """Forget a device that is held no longer, or may be tried again."""
@@ -69,6 +72,13 @@ class Records:
             os.unlink(f"{self._folder}/{address}")
         except FileNotFoundError:
             return
+
+
+def _replace(path: str, content: bytes) -> None:
+    with OwnedFd(os.open(path + ".new", _CREATE, 0o600)) as file:
+        while content:
+            content = content[os.write(file.fileno(), content) :]
+    os.replace(path + ".new", path)
 
 
 def _names(folder: str) -> list[str]:

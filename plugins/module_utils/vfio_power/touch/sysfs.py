@@ -71,10 +71,11 @@ class Sysfs:
     def power(self, address: PciAddress) -> Optional[Power]:
         """Return what a device does at this moment, or None where it is not there."""
         path = self._path(address)
-        if not os.path.isdir(path):
+        power_state = text_of(f"{path}/power_state", "unknown")
+        if power_state == "unknown" and not os.path.isdir(path):
             return None
         return Power(
-            power_state=text_of(f"{path}/power_state", "unknown"),
+            power_state=power_state,
             runtime_status=text_of(f"{path}/power/runtime_status", "unknown"),
             control=text_of(f"{path}/power/control", "unknown"),
             active_ms=number_of(f"{path}/power/runtime_active_time", 0),

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ class Manager:
     def __init__(self, path: Path) -> None:
         self.path = str(path)
         self.kept: list[tuple[str, OwnedFd]] = []
+        self.heard = 0
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.path)
         self._thread = threading.Thread(target=self._listen, name="manager")
@@ -47,6 +49,7 @@ class Manager:
             message, numbers, _flags, _peer = socket.recv_fds(self._socket, 4096, 8)
             if not message:
                 return
+            self.heard += 1
             words = dict(line.split("=", 1) for line in message.decode().splitlines())
             descriptors = [OwnedFd(number) for number in numbers]
             if words.get("FDSTORE") == "1":
@@ -63,6 +66,15 @@ class Manager:
             if kept == name:
                 descriptor.close()
         self.kept = [entry for entry in self.kept if entry[0] != name]
+
+
+@contextmanager
+def away(manager: Manager) -> Iterator[None]:
+    """Let nobody reach the manager for the length of a block."""
+    elsewhere = f"{manager.path}.away"
+    os.rename(manager.path, elsewhere)
+    yield
+    os.rename(elsewhere, manager.path)
 
 
 @pytest.fixture
@@ -100,6 +112,27 @@ def test_what_is_kept_anew_takes_the_place_of_what_was_kept(manager: Manager) ->
         os.write(copy.fileno(), (1).to_bytes(8, "little"))
         assert (drain(first), drain(second)) == (0, 1)
         assert store.count == 1
+
+
+def test_what_could_not_be_forgotten_makes_room_for_what_is_kept_next(manager: Manager) -> None:
+    errors: list[OSError] = []
+    store = FdStore(manager.path, errors.append)
+    with eventfd() as first, eventfd() as second:
+        store.keep({NAME: first})
+        with away(manager):
+            store.forget([NAME])
+        assert errors
+        store.keep({NAME: second})
+        ((_name, copy),) = manager.kept
+        os.write(copy.fileno(), (1).to_bytes(8, "little"))
+        assert (drain(first), drain(second)) == (0, 1)
+
+
+def test_what_was_never_kept_is_not_to_be_forgotten_first(manager: Manager) -> None:
+    store = FdStore(manager.path, fail)
+    with eventfd() as first, eventfd() as second:
+        store.keep({NAME: first, "vfp1.shared.g15": second})
+    assert manager.heard == 3  # the two, and that it has read them
 
 
 def test_what_was_kept_before_is_counted(manager: Manager) -> None:
