@@ -55,8 +55,8 @@ build: $(NOX) ## Build the collection, install it somewhere and let Ansible list
 lab-tests: $(NOX) ## Run the tests on virtual hosts (ARGS: words for pytest)
 	@$(SESSION) lab-images lab -- $(ARGS)
 
-soak: $(NOX) ## Run the demo and the long counts: 40 times the unit tests' own, and those on virtual hosts
-	@$(SESSION) demo soak-unit soak
+soak: $(NOX) ## Run the long counts: 40 times the unit tests' own, and those on virtual hosts
+	@$(SESSION) soak-unit soak
 
 bench: $(NOX) ## Measure speed and memory on a virtual host, against their bounds
 	@$(SESSION) bench -- $(ARGS)

@@ -267,6 +267,14 @@ def uapi(session: nox.Session) -> None:
     units_by_pytest(session, "-v", test, VFIO_POWER_HEADERS=str(folder).strip())
 
 
+# Before the long one: as long as the other lane has work too, nothing has to wait for it.
+@nox.session(python=PYTHON, tags=LAB)
+def demo(session: nox.Session) -> None:
+    """The demo, which checks what it shows."""
+    install(session, core(NEWEST))
+    in_lab(session, "-m", "tests.lab.demo", *session.posargs)
+
+
 # In the order of tests/lab/conftest.py: one file has to be the first on its host.
 SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
 
@@ -275,14 +283,6 @@ SIDE_BY_SIDE = ["--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder"]
 def lab(session: nox.Session) -> None:
     """The tests on virtual hosts, two files at a time, or those of the given words."""
     run_lab_tests(session, *(session.posargs or SIDE_BY_SIDE))
-
-
-# With the soak: what it shows the tests of the main job see as well.
-@nox.session(python=PYTHON)
-def demo(session: nox.Session) -> None:
-    """The demo, which checks what it shows."""
-    install(session, core(NEWEST))
-    in_lab(session, "-m", "tests.lab.demo", *session.posargs)
 
 
 @nox.session(name="soak-unit", python=PYTHON)
