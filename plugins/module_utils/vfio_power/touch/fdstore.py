@@ -50,12 +50,14 @@ class FdStore:
             # Another one of that name would be kept beside ours, not be replaced by it.
             there = descriptors.keys() & (self._names | self._perhaps)
             self._names.update(descriptors)
-        self._tell([*map(_forgetting, there), *starmap(_keeping, descriptors.items())])
+        keeping = starmap(_keeping, descriptors.items())
+        self._tell([*map(_forgetting, there), *keeping], PATIENCE)
 
     def forget(self, names: Iterable[str]) -> None:
         """Have the copies closed. Managers of some versions do it a moment after this returned."""
         names = list(names)
-        heard = self._tell(map(_forgetting, names))
+        # Somebody waits for the device, and cannot have it before all copies are closed.
+        heard = self._tell(map(_forgetting, names), 2 * PATIENCE)
         with self._lock:
             self._names.difference_update(names)
             if heard:
@@ -63,13 +65,13 @@ class FdStore:
             else:
                 self._perhaps.update(names)
 
-    def _tell(self, messages: Iterable[Message]) -> bool:
+    def _tell(self, messages: Iterable[Message], patience: float) -> bool:
         """Say it, and tell whether the manager has heard all of it."""
         if not self._path:
             return True
         try:
-            notify_all(self._path, messages, PATIENCE)
-            barrier(self._path, PATIENCE)
+            notify_all(self._path, messages, patience)
+            barrier(self._path, patience)
         except OSError as error:
             self._failed(error)
             return False

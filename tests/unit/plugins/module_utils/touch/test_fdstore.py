@@ -73,8 +73,10 @@ def away(manager: Manager) -> Iterator[None]:
     """Let nobody reach the manager for the length of a block."""
     elsewhere = f"{manager.path}.away"
     os.rename(manager.path, elsewhere)
-    yield
-    os.rename(elsewhere, manager.path)
+    try:
+        yield
+    finally:
+        os.rename(elsewhere, manager.path)
 
 
 @pytest.fixture
