@@ -9,7 +9,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .dying import main_pid
 from .managed import ManagedHost
+
+WORKERS = 16
+DENIED = "Operation not permitted"
 
 _EVENTS = ("sched_process_fork", "sched_process_exec")
 _FORK = re.compile(r"sched_process_fork: .*? pid=(\d+) .*child_pid=(\d+)")
@@ -21,6 +25,32 @@ def exposure(host: ManagedHost) -> float:
     told = host.lab.ssh("systemd-analyze security --no-pager vfio-powerd.service").stdout
     (level,) = re.findall(r"exposure level for vfio-powerd\.service: ([\d.]+)", told)
     return float(level)
+
+
+def it_has_no_other_rights(host: ManagedHost) -> None:
+    """See that the helper has no capability, gets none, and has its system calls filtered."""
+    status = host.lab.ssh(f"cat /proc/{main_pid(host)}/status").stdout
+    words = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert int(words["CapEff"], 16) == int(words["CapBnd"], 16) == 0
+    assert (words["NoNewPrivs"], words["Seccomp"]) == ("1", "2")
+
+
+def it_opens_nodes_of_vfio_alone(host: ManagedHost) -> None:
+    """Ask it by a process among the helper's own, which may do what else root may."""
+    group = host.lab.ssh("systemctl show -P ControlGroup vfio-powerd").stdout.strip()
+    join = f"echo $$ > /sys/fs/cgroup{group}/cgroup.procs"
+    nodes = {"/dev/vfio/vfio": "", "/dev/vda": DENIED, "/dev/kmsg": DENIED, "/dev/mem": DENIED}
+    for node, complaint in nodes.items():
+        told = host.lab.ssh(f"sh -c '{join}; exec 3<{node}'", check=False)
+        assert complaint in told.stderr, node
+        assert bool(told.returncode) == bool(complaint), node
+
+
+def it_is_bounded(host: ManagedHost) -> None:
+    """See which memory, tasks and files the service may have."""
+    bounds = {"MemoryMax": 128 << 20, "TasksMax": WORKERS + 16, "LimitNOFILE": 8192, "LimitCORE": 0}
+    told = host.lab.ssh(f"systemctl show -p {','.join(bounds)} vfio-powerd").stdout.split()
+    assert set(told) == {f"{name}={bound}" for name, bound in bounds.items()}
 
 
 class Trace:

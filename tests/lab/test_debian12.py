@@ -13,7 +13,12 @@ from .deaths import DEATHS, a_death_moves_nothing
 from .declared import DELAY, HELPER, main_rules
 from .dying import a_stop_lets_all_go, kills
 from .managed import ManagedHost
-from .sandbox import exposure
+from .sandbox import (
+    exposure,
+    it_has_no_other_rights,
+    it_is_bounded,
+    it_opens_nodes_of_vfio_alone,
+)
 from .upgrading import (
     ASLEEP,
     NEWER,
@@ -40,6 +45,9 @@ def test_the_second_converge_changes_nothing(converged):
 
 def test_the_service_is_hardly_exposed(converged):
     assert exposure(converged) <= 1.0
+    it_has_no_other_rights(converged)
+    it_opens_nodes_of_vfio_alone(converged)
+    it_is_bounded(converged)
 
 
 def test_a_stranger_is_seen_and_the_device_goes_back(converged):

@@ -16,14 +16,18 @@ from .declared import DELAY, REBIND, main_rules, rule
 from .dying import came_back, kept, main_pid
 from .guests import guest
 from .managed import ManagedHost
-from .sandbox import exposure, traced
+from .sandbox import (
+    exposure,
+    it_has_no_other_rights,
+    it_is_bounded,
+    it_opens_nodes_of_vfio_alone,
+    traced,
+)
 
 LAB = {"shape": "standard"}
 
 UNIT = "/etc/systemd/system/vfio-powerd.service"
 UNBIND = "/sys/bus/pci/drivers/vfio-pci/unbind"
-WORKERS = 16
-DENIED = "Operation not permitted"
 WATCHDOG = 30
 """Seconds of silence after which the unit has its helper ended."""
 
@@ -33,27 +37,15 @@ def test_the_service_is_hardly_exposed(main: ManagedHost) -> None:
 
 
 def test_the_helper_can_do_nothing_else_that_root_can(main: ManagedHost) -> None:
-    status = main.lab.ssh(f"cat /proc/{main_pid(main)}/status").stdout
-    words = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert int(words["CapEff"], 16) == int(words["CapBnd"], 16) == 0
-    assert (words["NoNewPrivs"], words["Seccomp"]) == ("1", "2")
+    it_has_no_other_rights(main)
 
 
 def test_it_may_open_the_nodes_of_vfio_and_no_others(main: ManagedHost) -> None:
-    """Asked by a process among its own, which may do what else root may."""
-    group = main.lab.ssh("systemctl show -P ControlGroup vfio-powerd").stdout.strip()
-    join = f"echo $$ > /sys/fs/cgroup{group}/cgroup.procs"
-    nodes = {"/dev/vfio/vfio": "", "/dev/vda": DENIED, "/dev/kmsg": DENIED, "/dev/mem": DENIED}
-    for node, complaint in nodes.items():
-        told = main.lab.ssh(f"sh -c '{join}; exec 3<{node}'", check=False)
-        assert complaint in told.stderr, node
-        assert bool(told.returncode) == bool(complaint), node
+    it_opens_nodes_of_vfio_alone(main)
 
 
 def test_its_memory_tasks_and_files_are_bounded(main: ManagedHost) -> None:
-    bounds = {"MemoryMax": 128 << 20, "TasksMax": WORKERS + 16, "LimitNOFILE": 8192, "LimitCORE": 0}
-    told = main.lab.ssh(f"systemctl show -p {','.join(bounds)} vfio-powerd").stdout.split()
-    assert set(told) == {f"{name}={bound}" for name, bound in bounds.items()}
+    it_is_bounded(main)
 
 
 def test_the_helper_runs_no_command_in_its_life(main: ManagedHost) -> None:

@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from .declared import HELPER, main_rules
+from .declared import HELPER, main_rules, rule
 from .dying import kept, main_pid
 from .managed import ManagedHost, Played
 
@@ -59,10 +60,11 @@ def collection_with(collections: Path, folder: Path, replaced: Replaced) -> Path
     return copy
 
 
-def converge(host: ManagedHost, collections: Path) -> Played:
-    """Run the converge playbook of another collection, with the main rules."""
+def converge(host: ManagedHost, collections: Path, *more: dict[str, Any]) -> Played:
+    """Run the converge playbook of another collection, with the main rules and more."""
     other = ManagedHost(host.lab, collections, host.bin_folder)
-    return other.play("vfio.power.converge", vfio_power_devices=main_rules(host), **HELPER)
+    rules = [*main_rules(host), *more]
+    return other.play("vfio.power.converge", vfio_power_devices=rules, **HELPER)
 
 
 def installed(host: ManagedHost) -> str:
@@ -71,6 +73,12 @@ def installed(host: ManagedHost) -> str:
     return host.lab.ssh(
         f"readlink {INSTALLED}/current; {files} -exec sha256sum {{}} + | sort"
     ).stdout
+
+
+def declared(host: ManagedHost) -> str:
+    """The stored declaration, and which file it is in."""
+    file = "/var/lib/vfio-power/declared.json"
+    return host.lab.ssh(f"stat -c '%i %y' {file}; cat {file}").stdout
 
 
 @contextmanager
@@ -124,10 +132,12 @@ def a_broken_update_is_taken_back(
     host: ManagedHost, collections: Path, folder: Path, breaks: Replaced
 ) -> str:
     """Converge with a helper that does not come up; return what the run said of it."""
-    before = installed(host)
-    played = converge(host, collection_with(collections, folder, breaks))
+    before, declaration = installed(host), declared(host)
+    broken = collection_with(collections, folder, breaks)
+    played = converge(host, broken, rule(host, "warm", mode="entry"))
     assert played.status != 0, played.output
     assert installed(host) == before
+    assert declared(host) == declaration, "it was rewritten for a helper that did not come up"
     told = " ".join(host.ctl("version").stdout.split())
     assert told == "vfio-powerctl 0.1.0 (API revision 1) helper 0.1.0 (API revision 1)"
     return played.output

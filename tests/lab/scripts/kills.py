@@ -6,10 +6,11 @@
 Arguments: how many times, a seed, and the addresses. In each round some of the devices get
 another mode, the helper is killed in the middle of it, and comes back by itself. Then the
 declared state has to be reached, and no device whose mode stayed may have been woken. In the
-first round, and now and then, somebody reads devices while nobody is there to see it: that has
-to be counted. Every fifth kill is not at random: it waits until the helper has written down that
-it is about to open a device, to enter, to exit, or to let go, each in its turn, and until it hits.
-Prints one line of JSON with what was found; everything is asked of the kernel but the wish.
+first round, in every tenth, and now and then, somebody reads devices while nobody is there to see
+it: that has to be counted, and nothing else. Every fourth kill is not at random: it waits until the
+helper has written down that it is about to open a device, to enter either mode, to exit, or to let
+go, each in its turn, and until it hits. Prints one line of JSON with what was found; everything is
+asked of the kernel but the wish and what was counted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from typing import NamedTuple, Optional
 
 sys.path.insert(0, "/usr/local/lib/vfio-power/current")
 from vfio_power.touch.client import Client
@@ -34,14 +36,24 @@ MODES = ("entry", "entry-with-wakeup", "none", "awake")
 ASLEEP = {"entry", "entry-with-wakeup"}
 PATIENCE = 60.0
 REENTRY = {"delay": 0.2, "max_per_hour": 36000, "burst": 1000}
-AIMS = {
-    "taking": ("none", "entry"),
-    "entering": ("awake", "entry"),
-    "exiting": ("entry", "awake"),
-    "letting-go": ("entry", "none"),
-}
-"""What the helper is about to do with a device, and the change of mode that has it do so."""
-AIMED = 5
+
+
+class Aim(NamedTuple):
+    """What the helper is about to do with a device, and the change of mode that has it do so."""
+
+    state: str
+    before: str
+    after: str
+
+
+AIMS = (
+    Aim("taking", "none", "entry"),
+    Aim("entering", "awake", "entry"),
+    Aim("entering", "awake", "entry-with-wakeup"),
+    Aim("exiting", "entry", "awake"),
+    Aim("letting-go", "entry", "none"),
+)
+AIMED, READ = 4, 10
 RECORDS = "/run/vfio-power/holds"
 LONG = 6.0
 """Seconds. Devices that are woken from shorter sleeps all the time would be in a storm."""
@@ -124,16 +136,18 @@ def wait_until(modes: dict[str, str]) -> list[str]:
     return wrong
 
 
-def footprint() -> list[int]:
-    """Return how many descriptors the service manager keeps, and how many the helper has.
+def footprint() -> dict[str, int]:
+    """Return how many descriptors the service manager keeps, and how many it and the helper have.
 
-    The helper's are counted for a while: somebody who was served may not have been let go yet.
+    They are counted for a while: somebody who was served may not have been let go yet.
     """
-    own = []
+    helpers, managers = [], []
     for _look in range(20):
-        own.append(len(os.listdir(f"/proc/{helper()}/fd")))
+        helpers.append(len(os.listdir(f"/proc/{helper()}/fd")))
+        managers.append(len(os.listdir("/proc/1/fd")))
         time.sleep(0.05)
-    return [show("NFileDescriptorStore"), min(own)]
+    kept = show("NFileDescriptorStore")
+    return {"kept": kept, "helper": min(helpers), "manager": min(managers)}
 
 
 def touch(address: str) -> None:
@@ -146,11 +160,20 @@ def wakes_when_read(address: str) -> bool:
     return attribute(address, "power_state") == "D3cold"
 
 
-def look() -> tuple[dict[str, int], set[str]]:
-    """Return the foreign wakes that were counted, and which devices are armed."""
-    devices = Client(timeout=PATIENCE).call("List")["devices"]
-    counted = {it["address"]: it["wakes"]["foreign"] for it in devices if it["wakes"]}
-    return counted, {it["address"] for it in devices if it["engaged"] == "entry-with-wakeup"}
+def ask() -> dict[str, dict[str, object]]:
+    """Return what the helper says of each device, as soon as there is one."""
+    while True:
+        try:
+            devices = Client(timeout=PATIENCE).call("List")["devices"]
+        except VfioPowerError:
+            time.sleep(0.05)
+        else:
+            return {it["address"]: it for it in devices}
+
+
+def foreign(told: dict[str, dict[str, object]]) -> dict[str, int]:
+    """Return how many wakes by strangers were counted of each device that is held, or ever was."""
+    return {it: device["wakes"]["foreign"] for it, device in told.items() if device["wakes"]}
 
 
 def states() -> set[str]:
@@ -167,19 +190,23 @@ def states() -> set[str]:
     return found
 
 
-def moment(aim: str, dice: random.Random) -> None:
+def moment(aim: Optional[Aim], dice: random.Random) -> None:
     """Wait for the time to kill the helper."""
-    if not aim:
+    if aim is None:
         time.sleep(dice.uniform(0, 2.0))
+        return
     deadline = time.monotonic() + 10.0
-    while aim and aim not in states() and time.monotonic() < deadline:
+    while aim.state not in states() and time.monotonic() < deadline:
         pass
 
 
-def kill(aim: str, dice: random.Random, held: list[str], strangers: list[str]) -> dict[str, set]:
+def kill(
+    aim: Optional[Aim], dice: random.Random, held: list[str], strangers: list[str]
+) -> tuple[set[str], set[str]]:
     """Kill the helper, and read devices before there is another one.
 
-    Returns what it was at, and which of the held devices somebody else could have had meanwhile.
+    Returns what it was at, and which of the held devices somebody else could have had before the
+    next one had taken over.
     """
     while not (pid := helper()):
         time.sleep(0.05)
@@ -188,10 +215,12 @@ def kill(aim: str, dice: random.Random, held: list[str], strangers: list[str]) -
     was_at, lost = states(), set()
     for address in strangers:
         touch(address)
-    while helper() in (0, pid):
+    next_one = threading.Thread(target=ask)
+    next_one.start()
+    while next_one.is_alive():
         lost |= {it for it in held if not is_open(it)}
         time.sleep(0.05)
-    return {"was_at": was_at, "lost": lost}
+    return was_at, lost
 
 
 class Run:
@@ -203,22 +232,20 @@ class Run:
         self.modes = dict.fromkeys(addresses, "entry-with-wakeup")
         self.since = dict.fromkeys(addresses, -LONG)  # in its mode, and not woken
         self.aims = itertools.cycle(AIMS)
-        self.aim = ""
-        self.counted: dict[str, int] = {}
-        self.armed: set[str] = set()
+        self.aim: Optional[Aim] = None
+        self.counted = dict.fromkeys(addresses, 0)  # wakes by strangers
         self.found = {
             "rounds": 0,
-            "hit": dict.fromkeys(AIMS, 0),
-            "strangers": 0,
-            **{what: [] for what in ("moved", "lost", "not_reached", "miscounted")},
+            "hit": {f"{aim.before} > {aim.after}": 0 for aim in AIMS},
+            "strangers": 0,  # not those of the first round
+            **{what: [] for what in ("moved", "lost", "not_reached", "not_engaged", "miscounted")},
         }
 
     def go(self, times: int) -> dict[str, object]:
-        declare(self.modes)
-        wait_until(self.modes)
+        self.bring_about(self.modes)
         self.found["footprint_before"] = footprint()
         restarts = show("NRestarts")
-        self.counted, self.armed = look()
+        self.counted |= foreign(ask())
         for turn in range(times):
             self.round(turn)
         self.found["restarts"] = show("NRestarts") - restarts
@@ -227,64 +254,76 @@ class Run:
         return self.found
 
     def round(self, turn: int) -> None:
-        before = {it: attribute(it, "power/runtime_active_time") for it in self.addresses}
         if turn % AIMED == 1 and not self.aim:
             self.aim = next(self.aims)
-        wanted = self.aimed(turn) if self.aim else self.any_change(turn)
+        wanted = self.next_modes(turn)
+        before = {it: attribute(it, "power/runtime_active_time") for it in self.addresses}
         staying = [it for it in self.addresses if wanted[it] == self.modes[it]]
         strangers = self.who_is_read(staying)
         declaring = threading.Thread(target=declare, args=[wanted])
         declaring.start()
         held = [it for it in staying if wanted[it] != "none"]
-        hit = kill(self.aim, self.dice, held, strangers)
+        was_at, lost = kill(self.aim, self.dice, held, strangers)
         declaring.join()
-        self.aim = "" if self.aim in hit["was_at"] else self.aim  # once more in the next round
-        for state in hit["was_at"] & AIMS.keys():
-            self.found["hit"][state] += 1
+        self.see_whether_it_hit(was_at)
         changed = [it for it in self.addresses if it not in staying]
         self.since |= dict.fromkeys([*changed, *strangers], time.monotonic())
         self.modes = wanted
-        self.tell("lost", turn, hit["lost"])
+        self.tell("lost", turn, lost)
         self.tell("not_reached", turn, wait_until(wanted))
         quiet = [it for it in staying if it not in strangers and wanted[it] in ASLEEP]
         now = {it: attribute(it, "power/runtime_active_time") for it in quiet}
         self.tell("moved", turn, [it for it in quiet if now[it] != before[it]])
-        self.count(turn, staying, strangers)
+        self.compare(turn, strangers)
         self.found["rounds"] += 1
 
-    def any_change(self, turn: int) -> dict[str, str]:
-        """Some devices get another mode, in the first round none."""
+    def next_modes(self, turn: int) -> dict[str, str]:
+        """Say what to declare in this round, for which some devices may have to be prepared."""
+        first = min(self.addresses)
+        if self.aim:
+            self.bring_about({**self.modes, first: self.aim.before})
+            return {**self.modes, first: self.aim.after}
+        if turn == 0:
+            return self.modes
         some = self.dice.sample(self.addresses, self.dice.randrange(1, len(self.addresses)))
-        some = some if turn else self.addresses
+        if turn % READ == 0:
+            self.bring_about({**self.modes, first: "entry-with-wakeup"})
+            time.sleep(max(0.0, self.since[first] + LONG + 1 - time.monotonic()))
+            some = [first]
         return {
             it: self.modes[it] if it in some else self.dice.choice(MODES) for it in self.addresses
         }
 
-    def aimed(self, turn: int) -> dict[str, str]:
-        """Bring a device to the mode that it is changed from; return what to declare then."""
-        address = min(self.addresses)
-        before, after = AIMS[self.aim]
-        if self.modes[address] != before:
-            self.modes[address] = before
-            declare(self.modes)
-            self.tell("not_reached", turn, wait_until(self.modes))
-        self.since[address] = time.monotonic()
-        _counted, self.armed = look()
-        return {**self.modes, address: after}
+    def bring_about(self, modes: dict[str, str]) -> None:
+        """Declare, without a kill, and wait until it is so."""
+        changed = [it for it in self.addresses if modes[it] != self.modes[it]]
+        self.modes = modes
+        declare(modes)
+        self.tell("not_reached", -1, wait_until(modes))
+        self.since |= dict.fromkeys(changed, time.monotonic())
+
+    def see_whether_it_hit(self, was_at: set[str]) -> None:
+        """Aim at the same once more in the next round where it did not."""
+        if self.aim and self.aim.state in was_at:
+            self.found["hit"][f"{self.aim.before} > {self.aim.after}"] += 1
+            self.aim = None
 
     def who_is_read(self, staying: list[str]) -> list[str]:
         """Of the devices that stay as they are those that slept for long, and wake by reading."""
         rested = [it for it in staying if time.monotonic() - self.since[it] > LONG]
-        return [it for it in rested if it in self.armed and wakes_when_read(it)]
+        armed = [it for it in rested if self.modes[it] == "entry-with-wakeup"]
+        return [it for it in armed if wakes_when_read(it)]
 
-    def count(self, turn: int, staying: list[str], strangers: list[str]) -> None:
-        """See that each wake by a stranger was counted, and nothing else."""
-        now, self.armed = look()
-        both = now.keys() & self.counted.keys() & set(staying)
-        wrong = {it for it in both if now[it] != self.counted[it] + (it in strangers)}
-        self.tell("miscounted", turn, wrong | (set(strangers) - now.keys()))
-        self.counted = now
-        self.found["strangers"] += len(strangers)
+    def compare(self, turn: int, strangers: list[str]) -> None:
+        """See that each wake by a stranger was counted, nothing else, and all modes engaged."""
+        told = ask()
+        engaged = {it: told[it]["engaged"] if it in told else "" for it in self.addresses}
+        wanted = {it: mode if mode in ASLEEP else "none" for it, mode in self.modes.items()}
+        self.tell("not_engaged", turn, [it for it in wanted if engaged[it] != wanted[it]])
+        right = {it: count + (it in strangers) for it, count in self.counted.items()}
+        self.counted |= foreign(told)
+        self.tell("miscounted", turn, [it for it in right if self.counted[it] != right[it]])
+        self.found["strangers"] += len(strangers) if turn else 0
 
     def tell(self, what: str, turn: int, devices: Iterable[str]) -> None:
         self.found[what] += [(turn, it, self.modes[it]) for it in sorted(devices)]
