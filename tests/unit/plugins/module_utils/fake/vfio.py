@@ -114,8 +114,9 @@ class VfioDevice:
             self._request.signal()
 
     def report_error(self) -> None:
-        """Tell the holder of an uncorrectable error. Recovery has woken the device before."""
-        self.function.resume()
+        """Tell of an uncorrectable error. Recovery has woken all below the port before."""
+        for function in self.function.port.functions:
+            function.resume()
         if self._error is not None:
             self._error.signal()
 

@@ -295,6 +295,25 @@ def test_an_error_while_it_is_let_go_is_not_missed(
     assert not helper.device(nic.address).held
 
 
+def test_a_device_that_the_recovery_of_its_neighbour_wakes_is_counted_and_goes_back(
+    host: FakeHost, helper: Helper
+) -> None:
+    port = host.add_port("0000:00:1c.0")
+    failing = host.add("0000:41:00.0", port=port, depth="D3hot")
+    beside = host.add("0000:41:00.1", port=port, depth="D3hot")
+    slow = {"reentry": {"delay": 30.0}}
+    modes = [rule(it.address, "entry-with-wakeup", **slow) for it in (failing, beside)]
+    helper.apply(*modes)
+    helper.until(beside.address, engaged="entry-with-wakeup")
+    host.report_error(failing.address)
+    helper.until(failing.address, held=False)
+    woken = helper.until(beside.address, engaged="none")
+    assert (woken.held, woken.wakes.total) == (True, 1)
+    helper.pass_time(31)
+    assert helper.until(beside.address, engaged="entry-with-wakeup").wakes.total == 1
+    assert quarantined(helper, failing).code == "quarantined"
+
+
 def test_a_device_that_is_lent_stays_lent_when_it_is_cleared(
     host: FakeHost, helper: Helper, nic: FakeDevice
 ) -> None:
