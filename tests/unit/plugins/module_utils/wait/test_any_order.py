@@ -60,6 +60,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.rules: list[dict[str, Any]] = []
         self.writers: list[tuple[PciAddress, Call]] = []  # for whom devices are held off
+        self.opened: dict[PciAddress, int] = {}  # how often, of those that are lent
         self._folder = tempfile.TemporaryDirectory(prefix="vp", dir=memory())
 
     @initialize(cdev=st.booleans(), idle_sleeps=st.booleans(), modes=MODES_OF_ALL)
@@ -327,6 +328,15 @@ class AnyOrder(RuleBasedStateMachine):
             assert not (report.held and barred), report
             assert not report.held or str(address) in allowed
 
+    @invariant()
+    def nobody_opens_what_is_lent(self) -> None:
+        for address in ADDRESSES:
+            if not self.is_lent(address):
+                self.opened.pop(address, None)
+            elif self.helper.at_rest or address in self.opened:
+                opens = self.opens(address)
+                assert self.opened.setdefault(address, opens) == opens, f"{address} was opened"
+
     def is_lent(self, address: PciAddress) -> bool:
         """Tell whether the device, or one of its unit, is lent."""
         keeper = self.helper.daemon.keeper
@@ -350,6 +360,11 @@ class AnyOrder(RuleBasedStateMachine):
     def calls(self, address: PciAddress) -> int:
         """Return how often the kernel was asked for a device."""
         return sum(call.address == address for call in self.host.calls)
+
+    def opens(self, address: PciAddress) -> int:
+        """Return how often a device was opened, or its node."""
+        calls = (it for it in self.host.calls if it.address == address)
+        return sum(it.operation in ("node", "open") for it in calls)
 
     def entries(self, address: PciAddress) -> int:
         """Return how often a device was entered such that a wake is seen."""
