@@ -89,5 +89,28 @@ def test_devices_sleep_on_while_the_host_suspends_and_resumes_its_devices(
     assert answer["helper"]["fdstore_ok"] is True
 
 
+def test_a_helper_that_cannot_be_started_any_more_holds_no_device_for_good(
+    main: ManagedHost,
+) -> None:
+    """The unit allows thirty starts a minute; five are enough to see what comes then."""
+    fails = "[Unit]\nStartLimitBurst=5\n[Service]\nExecStart=\nExecStart=/bin/false\n"
+    state = "systemctl show -P ActiveState vfio-powerd.service"
+    main.lab.ssh(f"mkdir {DROP_IN} && cat > {DROP_IN}/fails.conf", input=fails)
+    try:
+        main.lab.ssh("systemctl daemon-reload; systemctl kill -s KILL vfio-powerd")
+        assert not any(main.openable(card) for card in CARDS), "kept as long as it may come back"
+        main.lab.wait_for(
+            lambda: main.lab.ssh(state).stdout.strip() == "failed", 60, "the unit to be given up"
+        )
+        main.lab.wait_for(lambda: main.openable(*CARDS), 30, "every device to be free")
+        assert {it.power_state for it in main.seen(*CARDS).values()} == {"D0"}
+    finally:
+        units = "vfio-powerd.socket vfio-powerd.service"
+        main.lab.ssh(f"rm -r {DROP_IN}; systemctl daemon-reload; systemctl reset-failed {units}")
+        main.lab.ssh(f"systemctl start {units}")
+    main.reaches("nic", "D3cold")
+    assert main.held(*CARDS)
+
+
 def test_a_stop_lets_all_devices_go_side_by_side(main: ManagedHost) -> None:
     a_stop_lets_all_go(main)
