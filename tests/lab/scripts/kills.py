@@ -50,7 +50,7 @@ AIMS = (
     Aim("taking", "none", "entry"),
     Aim("entering", "awake", "entry"),
     Aim("entering", "awake", "entry-with-wakeup"),
-    Aim("exiting", "entry", "awake"),
+    Aim("exiting", "entry-with-wakeup", "awake"),
     Aim("letting-go", "entry", "none"),
 )
 AIMED, READ = 4, 10
