@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.reentry import (
@@ -31,6 +33,8 @@ from ..hold.helper import Helper, Tape, rule, wait_until
 pytestmark = ONE_WAY_IN
 
 DELAY = 5.0
+DAY = 86400.0
+WAKES_PAGE = Path(daemon.__file__).parents[4] / "docs" / "wakes.md"
 BOUNDS = {"delay": DELAY, "max_per_hour": 60, "burst": 20}
 
 
@@ -112,6 +116,22 @@ def test_after_a_storm_one_short_sleep_is_enough_and_good_ones_end_it(
     assert reentries(wake(host, helper, nic, slept=GOOD + 1)).breaker == "closed"
     helper.pass_time(DELAY)
     assert helper.device(nic.address).engaged is Mode.ENTRY_WITH_WAKEUP
+
+
+def test_who_reads_every_second_for_a_day_wakes_it_as_often_as_the_page_on_wakes_says(
+    host: FakeHost, helper: Helper, nic: FakeDevice
+) -> None:
+    (row,) = re.findall(r"\*\*with the breaker\*\* \| \*\*(\d+), ", WAKES_PAGE.read_text("utf-8"))
+    helper.apply(rule(nic.address, "entry-with-wakeup"))  # with the usual bounds
+    began, before = helper.clock.ahead, helper.device(nic.address).wakes
+    assert before is not None
+    while helper.clock.ahead - began < DAY:
+        waiting = wake(host, helper, nic)
+        assert waiting.waiting_until is not None
+        helper.pass_time(waiting.waiting_until - time.time() + 0.1)
+    after = helper.until(nic.address, engaged=Mode.ENTRY_WITH_WAKEUP).wakes
+    assert after is not None
+    assert after.foreign - before.foreign == pytest.approx(int(row), rel=0.1)
 
 
 def test_the_journal_is_told_of_the_breaker_and_not_of_every_wake(
