@@ -74,7 +74,7 @@ class Grips:
             # Before low power is ever entered: registering later would be a wake.
             device.signal_requests(counters.request)
             device.signal_errors(counters.error)
-            self._store.keep({**self._shared_by(grip), **_named(grip)})
+            self._store.keep({**self._shared_while_alone(grip), **_named(grip)})
             taking.pop_all()
         return grip
 
@@ -120,10 +120,10 @@ class Grips:
             closing.callback(grip.device.close)
             for counter in grip.counters:
                 closing.callback(counter.close)
-            closing.callback(self._store.forget, [*_named(grip), *self._shared_by(grip)])
+            closing.callback(self._store.forget, [*_named(grip), *self._shared_while_alone(grip)])
 
-    def _shared_by(self, grip: Grip) -> dict[str, Node]:
-        """Return, by name, what is open for this device and for no other: its group or iommufd."""
+    def _shared_while_alone(self, grip: Grip) -> dict[str, Node]:
+        """Return, by name, the group or iommufd if no other device is open through it."""
         shared = self._shared[grip.group]
         if shared.devices > 1:
             return {}

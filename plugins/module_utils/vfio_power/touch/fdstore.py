@@ -10,7 +10,7 @@ those who ask it (manager.py), and the helper itself asks nobody.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from itertools import starmap
 from typing import Callable
 
@@ -30,7 +30,7 @@ class FdStore:
         self._path = path
         self._failed = failed
         self._names: set[str] = set()
-        self._perhaps: set[str] = set()  # not known to have been forgotten
+        self._there: set[str] = set()  # what the manager may have: it did not hear of every end
         self._lock = threading.Lock()
 
     @property
@@ -41,17 +41,14 @@ class FdStore:
 
     def kept_before(self, names: Iterable[str]) -> None:
         """Count what the manager kept while we were away; it has them still."""
-        with self._lock:
-            self._names.update(names)
+        self._count_in(set(names))
 
     def keep(self, descriptors: Mapping[str, OwnedFd]) -> None:
         """Have copies kept, each under its name, until they are forgotten."""
-        with self._lock:
-            # Another one of that name would be kept beside ours, not be replaced by it.
-            there = descriptors.keys() & (self._names | self._perhaps)
-            self._names.update(descriptors)
+        # Another one of that name would be kept beside ours, not be replaced by it.
+        before = self._count_in(descriptors.keys())
         keeping = starmap(_keeping, descriptors.items())
-        self._tell([*map(_forgetting, there), *keeping], PATIENCE)
+        self._tell([*map(_forgetting, before), *keeping], PATIENCE)
 
     def forget(self, names: Iterable[str]) -> None:
         """Have the copies closed. Managers of some versions do it a moment after this returned."""
@@ -61,9 +58,15 @@ class FdStore:
         with self._lock:
             self._names.difference_update(names)
             if heard:
-                self._perhaps.difference_update(names)
-            else:
-                self._perhaps.update(names)
+                self._there.difference_update(names)
+
+    def _count_in(self, names: Set[str]) -> Set[str]:
+        """Count names as kept; return which of them the manager may have already."""
+        with self._lock:
+            before = names & self._there
+            self._names |= names
+            self._there |= names
+        return before
 
     def _tell(self, messages: Iterable[Message], patience: float) -> bool:
         """Say it, and tell whether the manager has heard all of it."""

@@ -32,8 +32,8 @@ def notify(
     notify_all(path, [(words, descriptors)], patience)
 
 
-def notify_all(path: str, messages: Iterable[Message], patience: float = PATIENCE) -> None:
-    """Send messages in their order. Raises OSError where the manager takes one not in time."""
+def notify_all(path: str, messages: Iterable[Message], patience: float) -> None:
+    """Send messages in their order. Raises OSError where the manager does not take one in time."""
     with socket.socket(socket.AF_UNIX, _KIND) as manager:
         manager.settimeout(patience)
         for words, descriptors in messages:

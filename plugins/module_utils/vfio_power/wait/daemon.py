@@ -264,7 +264,7 @@ def main() -> int:
 
 
 def _not_kept(error: OSError) -> None:
-    tell("not-kept", f"the service manager does not keep our descriptors: {error}")
+    tell("not-kept", f"the service manager did not hear which descriptors to keep: {error}")
 
 
 def _quarantine_unwritten(error: OSError) -> None:

@@ -137,6 +137,17 @@ def test_what_was_never_kept_is_not_to_be_forgotten_first(manager: Manager) -> N
     assert manager.heard == 3  # the two, and that it has read them
 
 
+def test_what_a_helper_before_us_had_kept_is_replaced_too(manager: Manager) -> None:
+    with eventfd() as first, eventfd() as second:
+        FdStore(manager.path, fail).keep({NAME: first})
+        store = FdStore(manager.path, fail)
+        store.kept_before(name for name, _copy in manager.kept)
+        store.keep({NAME: second})
+        ((_name, copy),) = manager.kept
+        os.write(copy.fileno(), (1).to_bytes(8, "little"))
+        assert (drain(first), drain(second)) == (0, 1)
+
+
 def test_what_was_kept_before_is_counted(manager: Manager) -> None:
     store = FdStore(manager.path, fail)
     store.kept_before([NAME, "vfp1.shared.g15"])
