@@ -121,8 +121,7 @@ class Writer:
     def _write(self, name: str, content: bytes) -> None:
         self._remove(name)  # left by a writer that died
         with OwnedFd(os.open(name, _CREATE, 0o600, dir_fd=self._folder.fileno())) as file:
-            while content:
-                content = content[os.write(file.fileno(), content) :]
+            write_all(file, content)
             self._sync(file)
 
     def _keep(self, name: str, aside: str) -> None:
@@ -146,6 +145,12 @@ class Writer:
     def _sync(self, file: OwnedFd) -> None:
         if self._synced:
             os.fsync(file.fileno())
+
+
+def write_all(file: OwnedFd, content: bytes) -> None:
+    """Write all of it, however little the kernel takes at once. Raises OSError."""
+    while content:
+        content = content[os.write(file.fileno(), content) :]
 
 
 def _content(file: OwnedFd) -> bytes:

@@ -24,6 +24,7 @@ from ..words.descriptor import OwnedFd
 from ..words.errors import InputError
 from ..words.facts import Identity
 from ..words.report import Failure, Wakes
+from .files import write_all
 
 FOLDER = "holds"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -76,8 +77,7 @@ class Records:
 
 def _replace(path: str, content: bytes) -> None:
     with OwnedFd(os.open(path + ".new", _CREATE, 0o600)) as file:
-        while content:
-            content = content[os.write(file.fileno(), content) :]
+        write_all(file, content)
     os.replace(path + ".new", path)
 
 

@@ -9,6 +9,7 @@ import os
 from contextlib import suppress
 
 from ..words.descriptor import OwnedFd
+from .files import write_all
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,6 +37,5 @@ def _replace(folder: int, name: str, content: bytes) -> None:
         os.unlink(new, dir_fd=folder)  # left by a writer that died
     with OwnedFd(os.open(new, _CREATE, _FOR_ALL, dir_fd=folder)) as file:
         os.fchmod(file.fileno(), _FOR_ALL)  # whatever our umask says
-        while content:
-            content = content[os.write(file.fileno(), content) :]
+        write_all(file, content)
     os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
