@@ -267,7 +267,7 @@ def uapi(session: nox.Session) -> None:
     units_by_pytest(session, "-v", test, VFIO_POWER_HEADERS=str(folder).strip())
 
 
-# Before the long one: as long as the other lane has work too, nothing has to wait for it.
+# Before the long step of its lane, as the other lane still has work for the second processor then.
 @nox.session(python=PYTHON, tags=LAB)
 def demo(session: nox.Session) -> None:
     """The demo, which checks what it shows."""

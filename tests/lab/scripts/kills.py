@@ -9,8 +9,8 @@ declared state has to be reached, and no device whose mode stayed may have been 
 first round, in every tenth, and now and then, somebody reads devices while nobody is there to see
 it: that has to be counted, and nothing else. Every fourth kill is not at random: it waits until the
 helper has written down that it is about to open a device, to enter either mode, to exit, or to let
-go, each in its turn, and until it hits. Prints one line of JSON with what was found; everything is
-asked of the kernel but the wish and what was counted.
+go, each in its turn, and until it hits. Prints one line of JSON with what was found. The kernel is
+asked how devices stand, the helper only what it counted and which mode it says is engaged.
 """
 
 from __future__ import annotations

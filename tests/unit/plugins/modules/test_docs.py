@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible_collections.vfio.power.plugins.module_utils import _module
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.think.drift import (
     CODES,
@@ -30,7 +28,8 @@ from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.facts 
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.mode import Expect, Mode
 from ansible_collections.vfio.power.plugins.module_utils.vfio_power.words.report import HoldReport
 
-COLLECTION = Path(_module.__file__).parents[2]
+from .documented import COLLECTION, returned_by
+
 PAGES = sorted(
     page for where in ("*.md", "docs/**/*.md", "roles/*/*.md") for page in COLLECTION.glob(where)
 )
@@ -46,15 +45,6 @@ ENGAGED = HoldReport(GPU, "gpus", "entry-with-wakeup", held=True, engaged=Mode.E
 
 AWAKE = Case(GPU, GPUS, None, A_GPU, Power("D0", "active", "auto"), ENGAGED, now=60.0)
 NOT_BOUND = AWAKE._replace(facts=A_GPU._replace(driver="nvidia", vfio=False), hold=None)
-
-
-def returned_by(module):
-    """Return what the documentation says that a module returns."""
-    path = COLLECTION / "plugins" / "modules" / f"{module}.py"
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "RETURN":
-            return yaml.safe_load(node.value.value)
-    raise AssertionError(f"{module} documents no return values")
 
 
 @pytest.mark.parametrize(("module", "case"), [("low_power", AWAKE), ("low_power_info", NOT_BOUND)])

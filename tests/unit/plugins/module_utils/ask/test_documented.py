@@ -5,30 +5,17 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from ansible_collections.vfio.power.plugins.modules import low_power
 
+from ...modules.documented import returned_by
 from .conftest import Place
 
 NIC, DISK = "0000:02:00.0", "0000:03:00.0"
 GONE, OTHER = "0000:99:00.0", "0000:98:00.0"
-MODULES = Path(low_power.__file__).parent
 ANSIBLES_OWN = {"changed", "diff"}
-
-
-def documented(module: str) -> dict[str, Any]:
-    """Return what a module's documentation says that it returns."""
-    for node in ast.parse((MODULES / f"{module}.py").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "RETURN":
-            assert isinstance(node.value, ast.Constant)
-            return yaml.safe_load(str(node.value.value))
-    raise AssertionError(f"{module} documents no return values")
 
 
 def differences(answer: dict[str, Any], values: dict[str, Any], place: str = "") -> Iterator[str]:
@@ -58,7 +45,7 @@ def declared(place: Place) -> dict[str, Any]:
 
 
 def test_low_power_returns_what_it_documents(declared: dict[str, Any]) -> None:
-    assert list(differences(declared, documented("low_power"))) == []
+    assert list(differences(declared, returned_by("low_power"))) == []
     for name in ("devices", "drift", "rules", "passed_over", "unlisted"):
         assert declared[name], "nothing is compared"
 
@@ -66,6 +53,6 @@ def test_low_power_returns_what_it_documents(declared: dict[str, Any]) -> None:
 def test_low_power_info_returns_what_it_documents(place: Place, declared: dict[str, Any]) -> None:
     assert declared
     said = place.low_power_info()
-    assert list(differences(said, documented("low_power_info"))) == []
+    assert list(differences(said, returned_by("low_power_info"))) == []
     for name in ("devices", "drift"):
         assert said[name], "nothing is compared"
